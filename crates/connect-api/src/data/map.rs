@@ -1,0 +1,217 @@
+//! A map whose keys can be shared by many maps of the same shape.
+
+use super::Value;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+/// A map from value to value, in order of insertion (Java's `HashMap` has no order to keep).
+///
+/// The keys are shared: a converter that reads a million JSON objects with the same members makes one
+/// [`Keys`] and a list of values per record. Changing the keys of one map copies them first.
+#[derive(Clone, Default)]
+pub struct Map {
+    keys: Arc<Keys>,
+    values: Vec<Value>,
+}
+
+/// The keys of a map, each once, in order. Make it once, share it among maps of the same shape.
+#[derive(Default)]
+pub struct Keys {
+    keys: Vec<Value>,
+    /// Made when a map with many keys is searched for the first time.
+    index: OnceLock<HashMap<KeyRef, usize>>,
+}
+
+/// Up to this many keys a search goes through all of them.
+const LINEAR_SEARCH_MAX: usize = 12;
+
+impl Keys {
+    /// Panics in debug builds when a key stands twice.
+    pub fn new(keys: Vec<Value>) -> Self {
+        debug_assert!(
+            keys.iter()
+                .enumerate()
+                .all(|(i, key)| !keys[..i].contains(key))
+        );
+        Self {
+            keys,
+            index: OnceLock::new(),
+        }
+    }
+
+    pub fn as_slice(&self) -> &[Value] {
+        &self.keys
+    }
+
+    fn position(&self, key: &Value) -> Option<usize> {
+        if self.keys.len() <= LINEAR_SEARCH_MAX {
+            return self.keys.iter().position(|candidate| candidate == key);
+        }
+        let index = self.index.get_or_init(|| {
+            self.keys
+                .iter()
+                .enumerate()
+                .map(|(i, key)| (KeyRef(key.clone()), i))
+                .collect()
+        });
+        index.get(&KeyRef(key.clone())).copied()
+    }
+
+    fn position_of_str(&self, key: &str) -> Option<usize> {
+        if self.keys.len() <= LINEAR_SEARCH_MAX {
+            return self
+                .keys
+                .iter()
+                .position(|candidate| candidate.as_str() == Some(key));
+        }
+        self.position(&Value::from(key))
+    }
+}
+
+impl Map {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn with_capacity(capacity: usize) -> Self {
+        let keys = Keys {
+            keys: Vec::with_capacity(capacity),
+            index: OnceLock::new(),
+        };
+        Self {
+            keys: Arc::new(keys),
+            values: Vec::with_capacity(capacity),
+        }
+    }
+
+    /// A map over keys that it shares with others.
+    ///
+    /// Panics: when there are not as many values as keys.
+    pub fn of_shape(keys: Arc<Keys>, values: Vec<Value>) -> Self {
+        assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
+        Self { keys, values }
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub fn keys(&self) -> &[Value] {
+        &self.keys.keys
+    }
+
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Value, &Value)> {
+        self.keys.keys.iter().zip(&self.values)
+    }
+
+    pub fn get(&self, key: &Value) -> Option<&Value> {
+        self.keys.position(key).map(|i| &self.values[i])
+    }
+
+    /// The value under a text key.
+    pub fn get_str(&self, key: &str) -> Option<&Value> {
+        self.keys.position_of_str(key).map(|i| &self.values[i])
+    }
+
+    pub fn get_str_mut(&mut self, key: &str) -> Option<&mut Value> {
+        self.keys.position_of_str(key).map(|i| &mut self.values[i])
+    }
+
+    /// Puts a value under a key and gives back the one that it replaces.
+    pub fn insert(&mut self, key: impl Into<Value>, value: impl Into<Value>) -> Option<Value> {
+        let key = key.into();
+        let value = value.into();
+        if let Some(i) = self.keys.position(&key) {
+            return Some(std::mem::replace(&mut self.values[i], value));
+        }
+        let keys = self.own_keys();
+        if let Some(index) = keys.index.get_mut() {
+            index.insert(KeyRef(key.clone()), keys.keys.len());
+        }
+        keys.keys.push(key);
+        self.values.push(value);
+        None
+    }
+
+    /// Takes the value under a key out; the others keep their order.
+    pub fn remove(&mut self, key: &Value) -> Option<Value> {
+        let i = self.keys.position(key)?;
+        let keys = self.own_keys();
+        keys.index = OnceLock::new();
+        keys.keys.remove(i);
+        Some(self.values.remove(i))
+    }
+
+    pub fn remove_str(&mut self, key: &str) -> Option<Value> {
+        self.remove(&Value::from(key))
+    }
+
+    fn own_keys(&mut self) -> &mut Keys {
+        if Arc::get_mut(&mut self.keys).is_none() {
+            self.keys = Arc::new(Keys {
+                keys: self.keys.keys.clone(),
+                index: OnceLock::new(),
+            });
+        }
+        Arc::get_mut(&mut self.keys).expect("just made, so nobody else holds it")
+    }
+}
+
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        if Arc::ptr_eq(&self.keys, &other.keys) {
+            return self.values == other.values;
+        }
+        self.len() == other.len()
+            && self
+                .iter()
+                .all(|(key, value)| other.get(key) == Some(value))
+    }
+}
+
+impl Eq for Map {}
+
+impl std::fmt::Debug for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<K: Into<Value>, V: Into<Value>> FromIterator<(K, V)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = Self::new();
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
+        map
+    }
+}
+
+/// A key in the index: hashed by the parts that decide equality.
+#[derive(PartialEq, Eq)]
+struct KeyRef(Value);
+
+impl Hash for KeyRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Value::String(text) => text.hash(state),
+            Value::Boolean(truth) => truth.hash(state),
+            Value::Int8(number) => number.hash(state),
+            Value::Int16(number) => number.hash(state),
+            Value::Int32(number) => number.hash(state),
+            Value::Int64(number) | Value::Timestamp(number) => number.hash(state),
+            Value::Bytes(bytes) => bytes.hash(state),
+            // Rare as keys; equality tells them apart.
+            _ => 0u8.hash(state),
+        }
+    }
+}

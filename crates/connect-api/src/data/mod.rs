@@ -1,0 +1,24 @@
+//! Connect's data model: what a value is, what a schema says about it, and Java's text forms of both.
+//!
+//! Lives here: [`Value`] with its parts ([`Str`], [`Map`], [`Struct`], [`Decimal`]), [`Schema`] and its
+//! builder, [`Headers`].
+//! Never here: bytes on a topic (converters), Kafka's wire.
+
+mod decimal;
+mod header;
+mod map;
+mod schema;
+mod slice;
+mod str;
+mod structs;
+mod validate;
+mod value;
+
+pub use decimal::Decimal;
+pub use header::{Header, Headers};
+pub use map::{Keys, Map};
+pub use schema::{Field, Schema, SchemaBuilder, SchemaData, Type, logical};
+pub use slice::SharedSlice;
+pub use str::Str;
+pub use structs::Struct;
+pub use value::{SchemaAndValue, Value};

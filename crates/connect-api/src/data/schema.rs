@@ -1,0 +1,542 @@
+//! What a value means: type, name, version, optional, default, fields.
+
+use super::{Str, Value};
+use crate::{ConnectError, Result};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The type of a value. The last three are made of others; all before them are primitive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Float32,
+    Float64,
+    Boolean,
+    String,
+    Bytes,
+    Array,
+    Map,
+    Struct,
+}
+
+impl Type {
+    pub fn is_primitive(self) -> bool {
+        !matches!(self, Type::Array | Type::Map | Type::Struct)
+    }
+
+    /// The name as Java prints it: `INT8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Int8 => "INT8",
+            Type::Int16 => "INT16",
+            Type::Int32 => "INT32",
+            Type::Int64 => "INT64",
+            Type::Float32 => "FLOAT32",
+            Type::Float64 => "FLOAT64",
+            Type::Boolean => "BOOLEAN",
+            Type::String => "STRING",
+            Type::Bytes => "BYTES",
+            Type::Array => "ARRAY",
+            Type::Map => "MAP",
+            Type::Struct => "STRUCT",
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Names and makers of the logical types: a base type with an agreed meaning.
+pub mod logical {
+    use super::{Schema, SchemaBuilder, Type};
+
+    pub const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
+    pub const DATE: &str = "org.apache.kafka.connect.data.Date";
+    pub const TIME: &str = "org.apache.kafka.connect.data.Time";
+    pub const TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
+    /// The parameter of a Decimal schema that holds its scale.
+    pub const SCALE_PARAMETER: &str = "scale";
+
+    /// BYTES that hold the unscaled value of a decimal with this scale.
+    pub fn decimal(scale: i32) -> SchemaBuilder {
+        SchemaBuilder::new(Type::Bytes)
+            .name(DECIMAL)
+            .version(1)
+            .parameter(SCALE_PARAMETER, scale.to_string())
+    }
+
+    /// INT32: days since 1970-01-01.
+    pub fn date() -> SchemaBuilder {
+        SchemaBuilder::new(Type::Int32).name(DATE).version(1)
+    }
+
+    /// INT32: milliseconds of the day.
+    pub fn time() -> SchemaBuilder {
+        SchemaBuilder::new(Type::Int32).name(TIME).version(1)
+    }
+
+    /// INT64: milliseconds since the epoch.
+    pub fn timestamp() -> SchemaBuilder {
+        SchemaBuilder::new(Type::Int64).name(TIMESTAMP).version(1)
+    }
+
+    /// The scale that a Decimal schema names; `None` when it names none or no number.
+    pub fn scale_of(schema: &Schema) -> Option<i32> {
+        schema.parameter(SCALE_PARAMETER)?.parse().ok()
+    }
+}
+
+/// A schema, cheap to clone: a pointer to what it says, which never changes.
+///
+/// Two handles of one schema are told to be equal by their pointers, so a plan compiled for a schema is
+/// found again at the cost of a comparison ([`Schema::ptr_eq`]).
+#[derive(Clone)]
+pub struct Schema(Handle);
+
+#[derive(Clone)]
+enum Handle {
+    Static(&'static SchemaData),
+    Shared(Arc<SchemaData>),
+}
+
+/// What a schema says. Read it through [`Schema`].
+#[derive(Debug)]
+pub struct SchemaData {
+    schema_type: Type,
+    optional: bool,
+    default: Option<Value>,
+    name: Option<Str>,
+    version: Option<i32>,
+    doc: Option<Str>,
+    parameters: Vec<(Str, Str)>,
+    has_parameters: bool,
+    fields: Option<Box<Fields>>,
+    key_schema: Option<Schema>,
+    value_schema: Option<Schema>,
+}
+
+/// A field of a STRUCT schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    pub name: Str,
+    pub index: usize,
+    pub schema: Schema,
+}
+
+#[derive(Debug, Default)]
+struct Fields {
+    list: Vec<Field>,
+    by_name: HashMap<Str, usize>,
+}
+
+macro_rules! primitives {
+    ($($required:ident, $optional:ident, $type:ident;)*) => { $(
+        pub const $required: Schema = Schema::of_static({
+            static DATA: SchemaData = SchemaData::primitive(Type::$type, false);
+            &DATA
+        });
+        pub const $optional: Schema = Schema::of_static({
+            static DATA: SchemaData = SchemaData::primitive(Type::$type, true);
+            &DATA
+        });
+    )* };
+}
+
+impl SchemaData {
+    const fn primitive(schema_type: Type, optional: bool) -> Self {
+        Self {
+            schema_type,
+            optional,
+            default: None,
+            name: None,
+            version: None,
+            doc: None,
+            parameters: Vec::new(),
+            has_parameters: false,
+            fields: None,
+            key_schema: None,
+            value_schema: None,
+        }
+    }
+}
+
+impl Schema {
+    primitives! {
+        INT8, OPTIONAL_INT8, Int8;
+        INT16, OPTIONAL_INT16, Int16;
+        INT32, OPTIONAL_INT32, Int32;
+        INT64, OPTIONAL_INT64, Int64;
+        FLOAT32, OPTIONAL_FLOAT32, Float32;
+        FLOAT64, OPTIONAL_FLOAT64, Float64;
+        BOOLEAN, OPTIONAL_BOOLEAN, Boolean;
+        STRING, OPTIONAL_STRING, String;
+        BYTES, OPTIONAL_BYTES, Bytes;
+    }
+
+    const fn of_static(data: &'static SchemaData) -> Self {
+        Self(Handle::Static(data))
+    }
+
+    fn data(&self) -> &SchemaData {
+        match &self.0 {
+            Handle::Static(data) => data,
+            Handle::Shared(data) => data,
+        }
+    }
+
+    /// Whether both are the same schema in memory. Equal schemas may differ here.
+    pub fn ptr_eq(&self, other: &Schema) -> bool {
+        std::ptr::eq(self.data(), other.data())
+    }
+
+    pub fn schema_type(&self) -> Type {
+        self.data().schema_type
+    }
+
+    pub fn is_optional(&self) -> bool {
+        self.data().optional
+    }
+
+    pub fn default_value(&self) -> Option<&Value> {
+        self.data().default.as_ref()
+    }
+
+    pub fn name(&self) -> Option<&str> {
+        self.data().name.as_deref()
+    }
+
+    pub fn version(&self) -> Option<i32> {
+        self.data().version
+    }
+
+    pub fn doc(&self) -> Option<&str> {
+        self.data().doc.as_deref()
+    }
+
+    /// Parameters in order of definition; `None` when none were ever set.
+    pub fn parameters(&self) -> Option<&[(Str, Str)]> {
+        self.data()
+            .has_parameters
+            .then_some(&self.data().parameters)
+    }
+
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.data()
+            .parameters
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The fields of a STRUCT; none for any other type.
+    pub fn fields(&self) -> &[Field] {
+        self.data()
+            .fields
+            .as_ref()
+            .map_or(&[], |fields| &fields.list)
+    }
+
+    pub fn field_index(&self, name: &str) -> Option<usize> {
+        self.data().fields.as_ref()?.by_name.get(name).copied()
+    }
+
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.field_index(name).map(|index| &self.fields()[index])
+    }
+
+    /// The schema of a MAP's keys. A map that was parsed from text may have none.
+    pub fn key_schema(&self) -> Option<&Schema> {
+        self.data().key_schema.as_ref()
+    }
+
+    /// The schema of a MAP's values or an ARRAY's elements. What was parsed from text may have none.
+    pub fn value_schema(&self) -> Option<&Schema> {
+        self.data().value_schema.as_ref()
+    }
+
+    /// The schema as it is, but optional.
+    pub fn to_builder(&self) -> SchemaBuilder {
+        let data = self.data();
+        SchemaBuilder {
+            data: SchemaData {
+                schema_type: data.schema_type,
+                optional: data.optional,
+                default: data.default.clone(),
+                name: data.name.clone(),
+                version: data.version,
+                doc: data.doc.clone(),
+                parameters: data.parameters.clone(),
+                has_parameters: data.has_parameters,
+                fields: data.fields.as_ref().map(|fields| {
+                    Box::new(Fields {
+                        list: fields.list.clone(),
+                        by_name: fields.by_name.clone(),
+                    })
+                }),
+                key_schema: data.key_schema.clone(),
+                value_schema: data.value_schema.clone(),
+            },
+            error: None,
+        }
+    }
+
+    /// Whether a value is valid for this schema.
+    ///
+    /// Fails: with Java's messages, e.g. `Invalid Java object for schema with type INT32: class
+    /// java.lang.Long for value`.
+    pub fn validate(&self, value: &Value) -> Result<()> {
+        super::validate::validate(self, value, &super::validate::Location::Value)
+    }
+
+    pub(super) fn validate_field(&self, field: &str, value: &Value) -> Result<()> {
+        super::validate::validate(self, value, &super::validate::Location::Field(field))
+    }
+}
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        if self.ptr_eq(other) {
+            return true;
+        }
+        let (a, b) = (self.data(), other.data());
+        a.schema_type == b.schema_type
+            && a.optional == b.optional
+            && a.name == b.name
+            && a.version == b.version
+            && a.doc == b.doc
+            && a.default == b.default
+            && same_parameters(a, b)
+            && self.fields() == other.fields()
+            && a.key_schema == b.key_schema
+            && a.value_schema == b.value_schema
+    }
+}
+
+impl Eq for Schema {}
+
+fn same_parameters(a: &SchemaData, b: &SchemaData) -> bool {
+    a.has_parameters == b.has_parameters
+        && a.parameters.len() == b.parameters.len()
+        && a.parameters
+            .iter()
+            .all(|entry| b.parameters.contains(entry))
+}
+
+/// `Schema{name:TYPE}` or `Schema{TYPE}`.
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "Schema{{{name}:{}}}", self.schema_type()),
+            None => write!(f, "Schema{{{}}}", self.schema_type()),
+        }
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Schema");
+        text.field("type", &self.schema_type())
+            .field("optional", &self.is_optional());
+        if let Some(name) = self.name() {
+            text.field("name", &name);
+        }
+        if let Some(version) = self.version() {
+            text.field("version", &version);
+        }
+        if let Some(doc) = self.doc() {
+            text.field("doc", &doc);
+        }
+        if let Some(default) = self.default_value() {
+            text.field("default", default);
+        }
+        if let Some(parameters) = self.parameters() {
+            text.field("parameters", &parameters);
+        }
+        for field in self.fields() {
+            text.field(&field.name, &field.schema);
+        }
+        if let Some(keys) = self.key_schema() {
+            text.field("keys", keys);
+        }
+        if let Some(values) = self.value_schema() {
+            text.field("values", values);
+        }
+        text.finish()
+    }
+}
+
+/// Makes a [`Schema`]. Each part can be set once; the first mistake is what [`SchemaBuilder::build`] says.
+pub struct SchemaBuilder {
+    data: SchemaData,
+    error: Option<String>,
+}
+
+impl SchemaBuilder {
+    /// A required schema of that type. Arrays and maps: [`Self::array`], [`Self::map`].
+    pub fn new(schema_type: Type) -> Self {
+        let mut data = SchemaData::primitive(schema_type, false);
+        if schema_type == Type::Struct {
+            data.fields = Some(Box::default());
+        }
+        Self { data, error: None }
+    }
+
+    pub fn structure() -> Self {
+        Self::new(Type::Struct)
+    }
+
+    pub fn array(elements: Schema) -> Self {
+        let mut builder = Self::new(Type::Array);
+        builder.data.value_schema = Some(elements);
+        builder
+    }
+
+    pub fn map(keys: Schema, values: Schema) -> Self {
+        let mut builder = Self::new(Type::Map);
+        builder.data.key_schema = Some(keys);
+        builder.data.value_schema = Some(values);
+        builder
+    }
+
+    /// An array whose elements have no common schema: only what was parsed from text has this.
+    pub fn array_of_any(elements: Option<Schema>) -> Self {
+        let mut builder = Self::new(Type::Array);
+        builder.data.value_schema = elements;
+        builder
+    }
+
+    /// A map whose keys or values have no common schema: only what was parsed from text has this.
+    pub fn map_of_any(keys: Option<Schema>, values: Option<Schema>) -> Self {
+        let mut builder = Self::new(Type::Map);
+        builder.data.key_schema = keys;
+        builder.data.value_schema = values;
+        builder
+    }
+
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.data.optional = true;
+        self
+    }
+
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.data.optional = false;
+        self
+    }
+
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Str>) -> Self {
+        self.data.name = Some(name.into());
+        self
+    }
+
+    #[must_use]
+    pub fn version(mut self, version: i32) -> Self {
+        self.data.version = Some(version);
+        self
+    }
+
+    #[must_use]
+    pub fn doc(mut self, doc: impl Into<Str>) -> Self {
+        self.data.doc = Some(doc.into());
+        self
+    }
+
+    /// The value that stands in for null. Checked by [`Self::build`].
+    #[must_use]
+    pub fn default_value(mut self, value: impl Into<Value>) -> Self {
+        self.data.default = Some(value.into());
+        self
+    }
+
+    /// Takes name, version, doc, default and parameters away: a bare schema of the same shape.
+    #[must_use]
+    pub fn without_default(mut self) -> Self {
+        self.data.default = None;
+        self
+    }
+
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<Str>, value: impl Into<Str>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        self.data.has_parameters = true;
+        if self.data.parameters.iter().any(|(known, _)| *known == name) {
+            self.fail(format!(
+                "Invalid SchemaBuilder call: {name} has already been set."
+            ));
+        }
+        self.data.parameters.push((name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn parameters<N: Into<Str>, V: Into<Str>>(
+        mut self,
+        parameters: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.data.has_parameters = true;
+        for (name, value) in parameters {
+            self = self.parameter(name, value);
+        }
+        self
+    }
+
+    /// Adds a field behind the others.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<Str>, schema: Schema) -> Self {
+        let name = name.into();
+        let Some(fields) = &mut self.data.fields else {
+            let message = format!("Cannot create fields on type {}", self.data.schema_type);
+            return self.failed(message);
+        };
+        if name.is_empty() {
+            return self.failed("fieldName cannot be null.".to_string());
+        }
+        if fields.by_name.contains_key(&name) {
+            return self.failed(format!(
+                "Cannot create field because of field name duplication {name}"
+            ));
+        }
+        let index = fields.list.len();
+        fields.by_name.insert(name.clone(), index);
+        fields.list.push(Field {
+            name,
+            index,
+            schema,
+        });
+        self
+    }
+
+    /// The schema.
+    ///
+    /// Fails: with the first mistake that was made, or `Invalid default value`.
+    pub fn build(self) -> Result<Schema> {
+        if let Some(message) = self.error {
+            return Err(ConnectError::data(message));
+        }
+        let schema = Schema(Handle::Shared(Arc::new(self.data)));
+        if let Some(default) = schema.default_value()
+            && let Err(cause) = schema.validate(default)
+        {
+            return Err(ConnectError::data("Invalid default value").caused_by(cause));
+        }
+        Ok(schema)
+    }
+
+    fn failed(mut self, message: String) -> Self {
+        self.fail(message);
+        self
+    }
+
+    fn fail(&mut self, message: String) {
+        self.error.get_or_insert(message);
+    }
+}

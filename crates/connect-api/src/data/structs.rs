@@ -1,0 +1,122 @@
+//! Values of the fields that a STRUCT schema names.
+
+use super::{Schema, Type, Value};
+use crate::{ConnectError, Result};
+use std::fmt;
+
+/// The values of the fields of a STRUCT schema, in the schema's order; `Null` where none was put.
+#[derive(Clone)]
+pub struct Struct {
+    schema: Schema,
+    values: Box<[Value]>,
+}
+
+impl Struct {
+    /// A struct without values.
+    ///
+    /// Fails: when the schema is not a STRUCT (`Not a struct schema: …`).
+    pub fn new(schema: Schema) -> Result<Self> {
+        if schema.schema_type() != Type::Struct {
+            return Err(ConnectError::data(format!("Not a struct schema: {schema}")));
+        }
+        let values = vec![Value::Null; schema.fields().len()].into_boxed_slice();
+        Ok(Self { schema, values })
+    }
+
+    /// A struct of values that a converter or transform has made to fit; nothing is checked.
+    ///
+    /// Panics: when there are not as many values as fields.
+    pub fn of_values(schema: Schema, values: Vec<Value>) -> Self {
+        assert_eq!(
+            schema.fields().len(),
+            values.len(),
+            "as many values as fields"
+        );
+        Self {
+            schema,
+            values: values.into_boxed_slice(),
+        }
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The values in the order of the schema's fields, defaults not put in.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// For plans that were made from this schema. The caller keeps the values valid.
+    pub fn values_mut(&mut self) -> &mut [Value] {
+        &mut self.values
+    }
+
+    pub fn into_values(self) -> Vec<Value> {
+        self.values.into_vec()
+    }
+
+    /// The value of a field; the field's default when none was put.
+    pub fn get(&self, field: &str) -> Result<&Value> {
+        Ok(self.value_or_default(self.index_of(field)?))
+    }
+
+    /// The value of a field by its index; the field's default when none was put.
+    pub fn value_or_default(&self, index: usize) -> &Value {
+        let value = &self.values[index];
+        match self.schema.fields()[index].schema.default_value() {
+            Some(default) if value.is_null() => default,
+            _ => value,
+        }
+    }
+
+    pub fn get_without_default(&self, field: &str) -> Result<&Value> {
+        Ok(&self.values[self.index_of(field)?])
+    }
+
+    /// Puts a value that must be valid for the field's schema.
+    pub fn put(&mut self, field: &str, value: impl Into<Value>) -> Result<&mut Self> {
+        let index = self.index_of(field)?;
+        let value = value.into();
+        let field = &self.schema.fields()[index];
+        field.schema.validate_field(&field.name, &value)?;
+        self.values[index] = value;
+        Ok(self)
+    }
+
+    /// Whether every field's value is valid for its schema; null passes where the field has a default.
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in self.schema.fields().iter().zip(&self.values) {
+            if value.is_null()
+                && (field.schema.is_optional() || field.schema.default_value().is_some())
+            {
+                continue;
+            }
+            field.schema.validate_field(&field.name, value)?;
+        }
+        Ok(())
+    }
+
+    fn index_of(&self, field: &str) -> Result<usize> {
+        self.schema
+            .field_index(field)
+            .ok_or_else(|| ConnectError::data(format!("{field} is not a valid field name")))
+    }
+}
+
+impl PartialEq for Struct {
+    fn eq(&self, other: &Self) -> bool {
+        self.schema == other.schema && self.values == other.values
+    }
+}
+
+impl Eq for Struct {}
+
+impl fmt::Debug for Struct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.schema.fields().iter().zip(&self.values);
+        f.debug_map()
+            .entries(fields.map(|(field, value)| (&field.name, value)))
+            .finish()
+    }
+}
