@@ -9,3 +9,6 @@ impl Properties {
         self.0.get(key)?.as_deref()
     }
 }
+
+#[derive(Clone, Debug, Default)]
+pub struct ConfigDef;
