@@ -5,7 +5,9 @@
 //! Never here: bytes on a topic (converters), Kafka's wire.
 
 mod decimal;
+mod digits;
 mod header;
+pub mod java_number;
 mod map;
 mod schema;
 mod slice;
@@ -14,7 +16,7 @@ mod structs;
 mod validate;
 mod value;
 
-pub use decimal::Decimal;
+pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
 pub use map::{Keys, Map};
 pub use schema::{Field, Schema, SchemaBuilder, SchemaData, Type, logical};

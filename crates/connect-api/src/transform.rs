@@ -1,0 +1,37 @@
+//! Single message transforms and the predicates that guard them.
+
+use crate::Result;
+use crate::record::ConnectRecord;
+use connect_config::{ConfigDef, Properties};
+
+/// What a transform did with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Keep,
+    /// The record goes no further; its offset still counts as done.
+    Drop,
+}
+
+/// Changes records one at a time, in place. Each task has an instance of its own, so it may keep a plan
+/// compiled for the last schema.
+pub trait Transformation: Send {
+    fn config_def(&self) -> ConfigDef;
+
+    /// Called once, before anything else.
+    fn configure(&mut self, configs: &Properties) -> Result<()>;
+
+    /// `kafka_offset`: that of a sink record, `None` for a source record.
+    ///
+    /// Fails: the record is then as it was or half changed; the worker drops it or the task fails.
+    fn apply(&mut self, record: &mut ConnectRecord, kafka_offset: Option<i64>) -> Result<Outcome>;
+}
+
+/// Decides whether a transform applies to a record.
+pub trait Predicate: Send {
+    fn config_def(&self) -> ConfigDef;
+
+    /// Called once, before anything else.
+    fn configure(&mut self, configs: &Properties) -> Result<()>;
+
+    fn test(&mut self, record: &ConnectRecord) -> Result<bool>;
+}
