@@ -39,6 +39,44 @@ fn special(word: u64) -> u64 {
     (control | quote | backslash) & HIGH_BITS
 }
 
+/// Appends the bytes before the first one that a JSON text escapes, and says how many they are: those of
+/// [`plain_prefix`], and what begins a character beyond U+FFFF.
+#[inline(always)]
+pub(super) fn copy_unescaped(bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    out.reserve(bytes.len());
+    let written = out.len();
+    let mut at = 0;
+    while let Some(word) = word_at(bytes, at) {
+        // SAFETY: room for all of `bytes` was reserved, and `at + 8` lies within them.
+        unsafe {
+            let to = out.as_mut_ptr().add(written + at);
+            to.cast::<u64>().write_unaligned(word.to_le());
+        }
+        let found = special(word) | beyond_three_bytes(word);
+        if found != 0 {
+            at += (found.trailing_zeros() / 8) as usize;
+            // SAFETY: as many bytes were written behind `written`, and more.
+            unsafe { out.set_len(written + at) };
+            return at;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && !is_special(bytes[at]) && bytes[at] < 0xF0 {
+        // SAFETY: room for all of `bytes` was reserved, and `at` lies within them.
+        unsafe { out.as_mut_ptr().add(written + at).write(bytes[at]) };
+        at += 1;
+    }
+    // SAFETY: as many bytes were written behind `written`.
+    unsafe { out.set_len(written + at) };
+    at
+}
+
+/// The high bit of each byte from 0xF0 on.
+#[inline(always)]
+fn beyond_three_bytes(word: u64) -> u64 {
+    word & word << 1 & word << 2 & word << 3 & HIGH_BITS
+}
+
 #[inline(always)]
 fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     let word = bytes.get(at..at + 8)?;
@@ -70,6 +108,10 @@ mod tests {
                 bytes[place] = byte;
                 let expected = if is_special(byte) { place } else { 20 };
                 assert_eq!(plain_prefix(&bytes), expected, "byte {byte} at {place}");
+                let expected = if byte >= 0xF0 { place } else { expected };
+                let mut out = b"x".to_vec();
+                assert_eq!(copy_unescaped(&bytes, &mut out), expected, "byte {byte} at {place}");
+                assert_eq!(out[1..], bytes[..expected]);
             }
         }
     }

@@ -11,7 +11,7 @@ use super::lead::Lead;
 use super::lenient::{DAY_MS, Logical, decimal_of_base64, logical_name};
 use super::number::Number;
 use super::scan::{Scanner, SyntaxError, Text};
-use super::write::write_text;
+use super::text::write_text;
 use connect_api::data::{Map, Schema, SharedSlice, Struct, Type, Value};
 use std::sync::Arc;
 
