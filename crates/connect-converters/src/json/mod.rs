@@ -32,10 +32,11 @@ mod text;
 
 pub use config::{DecimalFormat, config_def};
 
+use crate::header::serve_headers;
 use bytes::Bytes;
 use config::JsonConverterConfig;
 use connect_api::data::{Schema, SchemaAndValue, SharedSlice, Value};
-use connect_api::{ConnectError, Converter, ConverterType, HeaderConverter, Result};
+use connect_api::{ConnectError, Converter, ConverterType, Result};
 use connect_config::Properties;
 use encoding::Decoded;
 use envelope::{EnvelopeReader, SchemaCache, Target};
@@ -270,29 +271,4 @@ impl Converter for JsonConverter {
     }
 }
 
-impl HeaderConverter for JsonConverter {
-    fn configure(&mut self, configs: &Properties) -> Result<()> {
-        self.configure_as(configs, ConverterType::Header)
-    }
-
-    fn from_connect_header(
-        &mut self,
-        _topic: &str,
-        _key: &str,
-        schema: Option<&Schema>,
-        value: &Value,
-    ) -> Result<Option<Bytes>> {
-        let mut buffer = Vec::new();
-        let written = self.write(schema, value, &mut buffer)?;
-        Ok(written.then(|| buffer.into()))
-    }
-
-    fn to_connect_header(
-        &mut self,
-        _topic: &str,
-        _key: &str,
-        bytes: Option<SharedSlice<'_>>,
-    ) -> Result<SchemaAndValue> {
-        self.read(bytes)
-    }
-}
+serve_headers!(JsonConverter);
