@@ -1,7 +1,9 @@
 //! A decimal number with a scale, as `java.math.BigDecimal`.
 
+use super::digits::digit_value;
 use num_bigint::{BigInt, Sign};
 use std::fmt;
+use std::str::FromStr;
 
 /// `unscaled × 10^-scale`. Equal only when both parts are: 1.0 is not 1.00, as in Java.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +41,106 @@ impl Decimal {
             scale,
         }
     }
+}
+
+/// Why a text is no decimal, in the words of Java's `NumberFormatException`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseDecimalError(String);
+
+impl ParseDecimalError {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// Reads what `new BigDecimal(String)` reads: sign, digits of any script with one point among or around
+/// them, exponent. No blanks.
+impl FromStr for Decimal {
+    type Err = ParseDecimalError;
+
+    fn from_str(text: &str) -> Result<Self, ParseDecimalError> {
+        let missing_exponent =
+            || ParseDecimalError::new("Character array is missing \"exponent\" mark 'e' or 'E'.");
+        let (negative, number) = match text.as_bytes().first() {
+            None => return Err(missing_exponent()),
+            Some(b'-') => (true, &text[1..]),
+            Some(b'+') => (false, &text[1..]),
+            Some(_) => (false, text),
+        };
+        let mut digits = Vec::with_capacity(number.len());
+        let mut fraction_digits = 0i64;
+        let mut point_seen = false;
+        let mut exponent = 0i64;
+        for (at, c) in number.char_indices() {
+            if let Some(digit) = digit_value(c) {
+                digits.push(digit);
+                fraction_digits += i64::from(point_seen);
+            } else if c == '.' && !point_seen {
+                point_seen = true;
+            } else if c == '.' {
+                return Err(ParseDecimalError::new(
+                    "Character array contains more than one decimal point.",
+                ));
+            } else if c == 'e' || c == 'E' {
+                exponent = parse_exponent(&number[at + 1..])?;
+                break;
+            } else if number.encode_utf16().count() > COMPACT_DIGITS_MAX {
+                return Err(missing_exponent());
+            } else {
+                return Err(ParseDecimalError(format!(
+                    "Character {c} is neither a decimal digit number, decimal point, nor \
+                     \"e\" notation exponential mark."
+                )));
+            }
+        }
+        if digits.is_empty() {
+            return Err(ParseDecimalError::new("No digits found."));
+        }
+        let scale = i32::try_from(fraction_digits - exponent)
+            .map_err(|_| ParseDecimalError::new("Scale out of range."))?;
+        let sign = if negative { Sign::Minus } else { Sign::Plus };
+        let unscaled = BigInt::from_radix_be(sign, &digits, 10)
+            .expect("each digit is below ten, and there is one");
+        Ok(Self { unscaled, scale })
+    }
+}
+
+/// Up to this many characters Java reads into a `long`, with a message of its own for what is no digit.
+const COMPACT_DIGITS_MAX: usize = 18;
+
+/// The number behind the `e` of a decimal.
+fn parse_exponent(text: &str) -> Result<i64, ParseDecimalError> {
+    const DIGITS_MAX: usize = 10;
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    if digits.is_empty() {
+        return Err(ParseDecimalError::new("No exponent digits."));
+    }
+    let leading_zeros = digits
+        .chars()
+        .take_while(|c| digit_value(*c) == Some(0))
+        .count();
+    let length = digits.chars().count();
+    let skip = leading_zeros.min(length.saturating_sub(DIGITS_MAX));
+    if length - skip > DIGITS_MAX {
+        return Err(ParseDecimalError::new("Too many nonzero exponent digits."));
+    }
+    let mut exponent = 0i64;
+    for c in digits.chars().skip(skip) {
+        let digit = digit_value(c).ok_or_else(|| ParseDecimalError::new("Not a digit."))?;
+        exponent = exponent * 10 + i64::from(digit);
+    }
+    if negative {
+        exponent = -exponent;
+    }
+    if i32::try_from(exponent).is_err() {
+        return Err(ParseDecimalError::new("Exponent overflow."));
+    }
+    Ok(exponent)
 }
 
 /// The text of `BigDecimal.toString`: plain while the exponent is at least -6 and the scale not negative,

@@ -5,6 +5,7 @@
 //! Never here: bytes on a topic (converters), Kafka's wire.
 
 mod decimal;
+mod digits;
 mod header;
 mod map;
 mod schema;
@@ -14,7 +15,7 @@ mod structs;
 mod validate;
 mod value;
 
-pub use decimal::Decimal;
+pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
 pub use map::{Keys, Map};
 pub use schema::{Field, Schema, SchemaBuilder, SchemaData, Type, logical};

@@ -457,7 +457,7 @@ impl SchemaBuilder {
         self
     }
 
-    /// Takes name, version, doc, default and parameters away: a bare schema of the same shape.
+    /// Takes the default away.
     #[must_use]
     pub fn without_default(mut self) -> Self {
         self.data.default = None;
@@ -519,16 +519,23 @@ impl SchemaBuilder {
     ///
     /// Fails: with the first mistake that was made, or `Invalid default value`.
     pub fn build(self) -> Result<Schema> {
-        if let Some(message) = self.error {
-            return Err(ConnectError::data(message));
-        }
-        let schema = Schema(Handle::Shared(Arc::new(self.data)));
+        let schema = self.build_unchecked()?;
         if let Some(default) = schema.default_value()
             && let Err(cause) = schema.validate(default)
         {
             return Err(ConnectError::data("Invalid default value").caused_by(cause));
         }
         Ok(schema)
+    }
+
+    /// The schema, whose default may be any value, as in Java's constructor of `ConnectSchema`.
+    ///
+    /// Fails: with the first mistake that was made.
+    pub fn build_unchecked(self) -> Result<Schema> {
+        match self.error {
+            Some(message) => Err(ConnectError::data(message)),
+            None => Ok(Schema(Handle::Shared(Arc::new(self.data)))),
+        }
     }
 
     fn failed(mut self, message: String) -> Self {
