@@ -1,1 +1,2 @@
 //! Placeholder until the room is furnished.
+pub mod kafka;
