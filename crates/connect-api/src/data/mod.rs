@@ -7,6 +7,7 @@
 mod decimal;
 mod digits;
 mod header;
+pub mod java_number;
 mod map;
 mod schema;
 mod slice;
