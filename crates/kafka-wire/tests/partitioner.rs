@@ -17,7 +17,12 @@ fn from_base64(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text
         .bytes()
         .filter(|byte| *byte != b'=')
-        .map(|byte| ALPHABET.iter().position(|digit| *digit == byte).unwrap() as u32)
+        .map(|byte| {
+            ALPHABET
+                .iter()
+                .position(|digit| *digit == byte)
+                .expect("a base64 digit") as u32
+        })
         .collect();
     let mut bytes = Vec::new();
     for group in digits.chunks(4) {

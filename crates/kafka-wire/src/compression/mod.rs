@@ -102,7 +102,7 @@ pub struct Compressor {
 enum CompressorState {
     None,
     Gzip(Box<gzip::Encoder>),
-    Snappy(snappy::Encoder),
+    Snappy(Box<snappy::Encoder>),
     Lz4(lz4::Encoder),
     Zstd(zstd::Encoder),
 }
@@ -124,7 +124,7 @@ impl Compressor {
         let state = match codec {
             Codec::None => CompressorState::None,
             Codec::Gzip => CompressorState::Gzip(Box::new(gzip::Encoder::new(level))),
-            Codec::Snappy => CompressorState::Snappy(snappy::Encoder::new()),
+            Codec::Snappy => CompressorState::Snappy(Box::new(snappy::Encoder::new())),
             Codec::Lz4 => CompressorState::Lz4(lz4::Encoder::new()),
             Codec::Zstd => CompressorState::Zstd(
                 zstd::Encoder::new(level).map_err(|cause| compress_error(codec, cause))?,
