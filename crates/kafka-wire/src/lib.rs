@@ -20,7 +20,7 @@ mod varint;
 pub use batch::{
     BatchBuilder, BatchHeader, BatchKind, ControlType, CrcCheck, DecodedBatch, FinishedBatch,
     HeaderError, HeaderView, Headers, ProducerState, RecordBatch, RecordBatches, RecordView,
-    Records, TimestampType,
+    Records, SplitPart, TimestampType, UnsealedBatch,
 };
 pub use compression::{Codec, Compressor, Decompressor};
 pub use error::WireError;

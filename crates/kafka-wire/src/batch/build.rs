@@ -181,35 +181,41 @@ impl BatchBuilder {
     /// Uncompressed, the batch is the builder's own buffer. Panics: without a record; a batch has
     /// at least one.
     pub fn finish(
-        mut self,
+        self,
         header: &BatchHeader,
         compressor: &mut Compressor,
     ) -> Result<FinishedBatch, WireError> {
+        let (batch, buffer) = self.compress(header, compressor)?;
+        Ok(FinishedBatch {
+            bytes: batch.seal(header.producer),
+            buffer,
+        })
+    }
+
+    /// The first half of [`Self::finish`], for a producer that compresses before it knows the
+    /// batch's place in the sequence; `header.producer` is not looked at. Beside the batch comes
+    /// the builder's buffer, when compression wrote a new one. Panics: without a record.
+    pub fn compress(
+        mut self,
+        header: &BatchHeader,
+        compressor: &mut Compressor,
+    ) -> Result<(UnsealedBatch, Option<Vec<u8>>), WireError> {
         assert!(self.records > 0, "a batch holds at least one record");
         let codec = compressor.codec();
-        let mut finished = match codec {
+        let (mut batch, buffer) = match codec {
             crate::Codec::None => {
                 self.buffer.truncate(self.end);
-                FinishedVec {
-                    batch: std::mem::take(&mut self.buffer),
-                    buffer: None,
-                }
+                (std::mem::take(&mut self.buffer), None)
             }
             _ => {
                 let mut batch = Vec::with_capacity(BATCH_OVERHEAD + self.end / 2);
                 batch.resize(BATCH_OVERHEAD, 0);
                 compressor.compress(&self.buffer[BATCH_OVERHEAD..self.end], &mut batch)?;
-                FinishedVec {
-                    batch,
-                    buffer: Some(std::mem::take(&mut self.buffer)),
-                }
+                (batch, Some(std::mem::take(&mut self.buffer)))
             }
         };
-        self.write_header(&mut finished.batch, header, codec as i16);
-        Ok(FinishedBatch {
-            bytes: Bytes::from(finished.batch),
-            buffer: finished.buffer,
-        })
+        self.write_header(&mut batch, header, codec as i16);
+        Ok((UnsealedBatch { batch }, buffer))
     }
 
     fn write_header(&self, batch: &mut [u8], header: &BatchHeader, codec: i16) {
@@ -231,21 +237,28 @@ impl BatchBuilder {
         );
         put(batch, BASE_TIMESTAMP, self.base_timestamp.to_be_bytes());
         put(batch, MAX_TIMESTAMP, self.max_timestamp.to_be_bytes());
-        put(batch, PRODUCER_ID, header.producer.id.to_be_bytes());
-        put(batch, PRODUCER_EPOCH, header.producer.epoch.to_be_bytes());
-        put(
-            batch,
-            BASE_SEQUENCE,
-            header.producer.base_sequence.to_be_bytes(),
-        );
         put(batch, RECORD_COUNT, (self.records as i32).to_be_bytes());
-        seal(batch);
     }
 }
 
-struct FinishedVec {
+/// A batch that lacks only its producer, its sequence and the CRC.
+#[derive(Debug)]
+pub struct UnsealedBatch {
     batch: Vec<u8>,
-    buffer: Option<Vec<u8>>,
+}
+
+impl UnsealedBatch {
+    /// Bytes on the wire.
+    pub fn size_bytes(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Cost: one pass for the CRC.
+    pub fn seal(mut self, producer: ProducerState) -> Bytes {
+        put_producer(&mut self.batch, producer);
+        seal(&mut self.batch);
+        Bytes::from(self.batch)
+    }
 }
 
 /// Count of the headers and the bytes they take behind the count.

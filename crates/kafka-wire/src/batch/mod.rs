@@ -33,7 +33,7 @@ mod rewrite;
 mod tests;
 
 pub use build::{
-    BatchBuilder, BatchHeader, BatchKind, FinishedBatch, record_bytes_upper_bound,
+    BatchBuilder, BatchHeader, BatchKind, FinishedBatch, UnsealedBatch, record_bytes_upper_bound,
     transaction_marker,
 };
 pub use read::{CrcCheck, RecordBatch, RecordBatches, TimestampType};
@@ -100,6 +100,12 @@ fn get<const N: usize>(batch: &[u8], at: usize) -> [u8; N] {
 
 fn crc_of(batch: &[u8]) -> u32 {
     crc32c::crc32c(&batch[ATTRIBUTES..])
+}
+
+fn put_producer(batch: &mut [u8], producer: ProducerState) {
+    put(batch, PRODUCER_ID, producer.id.to_be_bytes());
+    put(batch, PRODUCER_EPOCH, producer.epoch.to_be_bytes());
+    put(batch, BASE_SEQUENCE, producer.base_sequence.to_be_bytes());
 }
 
 /// Sets the CRC to what the bytes give.
