@@ -43,7 +43,7 @@ pub enum ToleranceType {
 }
 
 impl ConfigEnum for ToleranceType {
-    const VARIANTS: &'static [(&'static str, Self)] = &[("none", Self::None), ("all", Self::All)];
+    const WORDS: &'static [(&'static str, Self)] = &[("none", Self::None), ("all", Self::All)];
 }
 
 /// A connector's common configuration, parsed.
@@ -276,7 +276,11 @@ pub fn warnings(properties: &Properties, connector: &mut AnyConnector) -> Vec<St
             rest.set_nullable(key, value.map(str::to_string));
         }
     }
-    let all = def.merged_with(&own);
+    let mut all = def;
+    for key in own.keys() {
+        // A connector may name a common key again; either row says that it is known.
+        let _ = all.try_define(key.clone());
+    }
     warnings.extend(all.unknown_keys(&rest).iter().map(ToString::to_string));
     warnings
 }

@@ -19,7 +19,8 @@ use crate::{sink_task, source_task};
 use connect_api::{ConnectError, ConnectorContext, Result};
 use connect_backing_store::OffsetBackingStore;
 use connect_config::{ConfigErrors, Properties};
-use kafka_client::Dial;
+use kafka_client::Client;
+use kafka_client::settings::ConnectionSettings;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -40,7 +41,8 @@ pub struct WorkerParts {
     pub config: WorkerConfig,
     pub plugins: Arc<Plugins>,
     pub offsets: Arc<dyn OffsetBackingStore>,
-    pub dial: Arc<dyn Dial>,
+    /// Makes a Kafka client: over TCP, or over pipes in a simulation.
+    pub connect: Arc<dyn Fn(ConnectionSettings) -> Client + Send + Sync>,
     pub listener: Arc<dyn StatusListener>,
     /// Where group membership lives.
     pub control: Handle,

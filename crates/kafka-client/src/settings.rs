@@ -37,6 +37,11 @@ pub enum ClientKind {
     Admin,
 }
 
+/// Whether Java's client of this kind has such a property, honoured here or not.
+pub fn knows(kind: ClientKind, key: &str) -> bool {
+    keys::find(kind, key).is_some()
+}
+
 /// Settings, and what of the input they do not reflect.
 #[derive(Debug, Clone)]
 pub struct Parsed<S> {
