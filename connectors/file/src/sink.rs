@@ -35,7 +35,7 @@ pub struct FileStreamSinkConnector {
 
 pub fn config_def() -> ConfigDef {
     ConfigDef::new().define(
-        FILE.default(None)
+        FILE.default_null()
             .importance(Importance::High)
             .doc("Destination filename. If not specified, the standard output will be used"),
     )

@@ -62,14 +62,14 @@ struct FileStreamSourceConfig {
 pub fn config_def() -> ConfigDef {
     ConfigDef::new()
         .define(
-            FILE.default(None)
+            FILE.default_null()
                 .importance(Importance::High)
                 .doc("Source filename. If not specified, the standard input will be used"),
         )
         .define(
             TOPIC
                 .required()
-                .validator(Validator::non_empty_string())
+                .validator(Validator::non_empty())
                 .importance(Importance::High)
                 .doc("The topic to publish data to"),
         )

@@ -81,6 +81,13 @@ impl ConnectError {
     }
 }
 
+/// A configuration that is wrong: the message names every bad key.
+impl From<connect_config::ConfigErrors> for ConnectError {
+    fn from(errors: connect_config::ConfigErrors) -> Self {
+        Self::config(errors.to_string())
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;

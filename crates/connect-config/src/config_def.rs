@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    AnyClass, ClassResolver, ConfigErrors, ConfigException, ConfigKey, ConfigValueData, DefaultValue,
-    ParsedConfig, Properties, Recommender, Validator, parse_type,
+    AnyClass, ClassResolver, ConfigErrors, ConfigException, ConfigKey, ConfigValueData,
+    DefaultValue, ParsedConfig, Properties, Recommender, Validator, parse_type,
 };
 
 /// What a configuration may hold: `org.apache.kafka.common.config.ConfigDef`.
@@ -44,7 +44,10 @@ impl ConfigDef {
     /// Adds a row, or says why it cannot be one with Kafka's message.
     pub fn try_define(&mut self, key: ConfigKey) -> Result<(), ConfigException> {
         if self.by_name.contains_key(&key.name) {
-            return Err(ConfigException::new(format!("Configuration {} is defined twice.", key.name)));
+            return Err(ConfigException::new(format!(
+                "Configuration {} is defined twice.",
+                key.name
+            )));
         }
         if let (Some(validator), DefaultValue::Value(default)) = (&key.validator, &key.default) {
             validator.ensure_valid(&key.name, default)?;
@@ -52,7 +55,11 @@ impl ConfigDef {
         if let DefaultValue::Value(default) = &key.default {
             fits_rust_type(&key, default)?;
         }
-        if let Some(group) = key.group.as_ref().filter(|group| !self.groups.contains(group)) {
+        if let Some(group) = key
+            .group
+            .as_ref()
+            .filter(|group| !self.groups.contains(group))
+        {
             self.groups.push(group.clone());
         }
         self.by_name.insert(key.name.clone(), self.keys.len());
@@ -88,10 +95,19 @@ impl ConfigDef {
                 None => group_prefix.to_owned(),
             });
             row.order_in_group = order;
-            row.validator = row.validator.map(|validator| embedded_validator(key_prefix, validator));
-            row.dependents = row.dependents.iter().map(|name| format!("{key_prefix}{name}")).collect();
+            row.validator = row
+                .validator
+                .map(|validator| embedded_validator(key_prefix, validator));
+            row.dependents = row
+                .dependents
+                .iter()
+                .map(|name| format!("{key_prefix}{name}"))
+                .collect();
             row.recommender = row.recommender.map(|inner| {
-                Arc::new(EmbeddedRecommender { prefix: key_prefix.to_owned(), inner }) as Arc<dyn Recommender>
+                Arc::new(EmbeddedRecommender {
+                    prefix: key_prefix.to_owned(),
+                    inner,
+                }) as Arc<dyn Recommender>
             });
             self.try_define(row)?;
         }
@@ -129,7 +145,9 @@ impl ConfigDef {
     /// Rows as documentation shows them: by group, order in it, required first, importance, name.
     pub fn sorted_keys(&self) -> Vec<&ConfigKey> {
         let group = |key: &ConfigKey| {
-            key.group.as_ref().map(|group| self.groups.iter().position(|known| known == group))
+            key.group
+                .as_ref()
+                .map(|group| self.groups.iter().position(|known| known == group))
         };
         let mut sorted: Vec<&ConfigKey> = self.keys.iter().collect();
         sorted.sort_by(|left, right| {
@@ -225,7 +243,10 @@ fn parse_value(
 }
 
 /// Whether `ParsedConfig::get` will find the Rust type that the key was declared with.
-pub(crate) fn fits_rust_type(key: &ConfigKey, value: &ConfigValueData) -> Result<(), ConfigException> {
+pub(crate) fn fits_rust_type(
+    key: &ConfigKey,
+    value: &ConfigValueData,
+) -> Result<(), ConfigException> {
     let Some(check) = key.typed_check else {
         return Ok(());
     };
@@ -261,7 +282,10 @@ impl EmbeddedRecommender {
         let under_prefix = parsed.values.iter().filter_map(|(name, value)| {
             Some((name.strip_prefix(&self.prefix)?.to_owned(), value.clone()))
         });
-        ParsedConfig { values: under_prefix.collect(), warnings: Vec::new() }
+        ParsedConfig {
+            values: under_prefix.collect(),
+            warnings: Vec::new(),
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 //! Never here: opening the file.
 //! Source: `ConnectStandalone.parseConnectorConfigurationFile` of Apache Kafka 4.3.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 
 use crate::{Properties, PropertiesError};
 
@@ -74,12 +76,22 @@ impl ConnectorFile {
     ///
     /// As with Jackson, numbers and booleans count as texts and whatever follows the object is ignored.
     pub fn parse(bytes: &[u8], file: &str) -> Result<Self, ConnectorFileError> {
-        let missing_name = |json| ConnectorFileError::MissingName { file: file.to_owned(), json };
+        let missing_name = |json| ConnectorFileError::MissingName {
+            file: file.to_owned(),
+            json,
+        };
         let not_json = match read_object(bytes) {
             Ok(object) => {
                 if let Some(config) = flat_texts(&object) {
-                    let name = config.get("name").ok_or_else(|| missing_name(None))?.to_owned();
-                    return Ok(Self { name, config, initial_state: None });
+                    let name = config
+                        .get("name")
+                        .ok_or_else(|| missing_name(None))?
+                        .to_owned();
+                    return Ok(Self {
+                        name,
+                        config,
+                        initial_state: None,
+                    });
                 }
                 match CreateConnectorRequest::read(&object) {
                     Ok(request) => return request.into_connector(file),
@@ -88,13 +100,22 @@ impl ConnectorFile {
             }
             Err(reason) => reason,
         };
-        let config = Properties::from_bytes(bytes)
-            .map_err(|cause| ConnectorFileError::Properties { file: file.to_owned(), cause })?;
+        let config =
+            Properties::from_bytes(bytes).map_err(|cause| ConnectorFileError::Properties {
+                file: file.to_owned(),
+                cause,
+            })?;
         let Some(name) = config.get("name").map(str::to_owned) else {
             let looks_like_json = bytes.trim_ascii_start().starts_with(b"{");
-            return Err(missing_name(looks_like_json.then_some(NotAConnector { reason: not_json })));
+            return Err(missing_name(
+                looks_like_json.then_some(NotAConnector { reason: not_json }),
+            ));
         };
-        Ok(Self { name, config, initial_state: None })
+        Ok(Self {
+            name,
+            config,
+            initial_state: None,
+        })
     }
 }
 
@@ -106,60 +127,111 @@ struct CreateConnectorRequest {
 }
 
 impl CreateConnectorRequest {
-    fn read(object: &Map<String, Value>) -> Result<Self, String> {
-        let name = match object.get("name") {
-            Some(name) => text(name).ok_or("'name' is not a text")?,
-            None => None,
-        };
-        let config = match object.get("config") {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(config)) => {
-                Some(flat_texts(config).ok_or("'config' holds a value that is neither text nor null")?)
+    fn read(object: &Object<'_>) -> Result<Self, String> {
+        let member = |name: &str| object.get(name).unwrap_or(&Member::Null);
+        let name = member("name").to_text().ok_or("'name' is not a text")?;
+        let config = match member("config") {
+            Member::Null => None,
+            Member::Object(json) => {
+                let config = read_object(json.as_bytes())?;
+                Some(
+                    flat_texts(&config)
+                        .ok_or("'config' holds a value that is neither text nor null")?,
+                )
             }
-            Some(_) => return Err("'config' is not an object".to_owned()),
+            _ => return Err("'config' is not an object".to_owned()),
         };
-        let initial_state = match object.get("initial_state") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(state)) => Some(InitialState::for_value(state).ok_or_else(|| {
+        let initial_state = match member("initial_state") {
+            Member::Null => None,
+            Member::Text(state) => Some(InitialState::for_value(state).ok_or_else(|| {
                 format!("'initial_state' must be one of RUNNING, PAUSED, STOPPED, found {state}")
             })?),
-            Some(_) => return Err("'initial_state' is not a text".to_owned()),
+            _ => return Err("'initial_state' is not a text".to_owned()),
         };
-        Ok(Self { name, config, initial_state })
+        Ok(Self {
+            name,
+            config,
+            initial_state,
+        })
     }
 
     fn into_connector(self, file: &str) -> Result<ConnectorFile, ConnectorFileError> {
         let file = || file.to_owned();
-        let mut config = self.config.ok_or_else(|| ConnectorFileError::MissingConfig { file: file() })?;
+        let mut config = self
+            .config
+            .ok_or_else(|| ConnectorFileError::MissingConfig { file: file() })?;
         if config.contains_key("name") && config.get("name") != self.name.as_deref() {
             return Err(ConnectorFileError::NameMismatch { file: file() });
         }
-        let name = self.name.ok_or_else(|| ConnectorFileError::MissingName { file: file(), json: None })?;
+        let name = self.name.ok_or_else(|| ConnectorFileError::MissingName {
+            file: file(),
+            json: None,
+        })?;
         config.set("name", name.as_str());
-        Ok(ConnectorFile { name, config, initial_state: self.initial_state })
+        Ok(ConnectorFile {
+            name,
+            config,
+            initial_state: self.initial_state,
+        })
     }
 }
 
+type Object<'a> = BTreeMap<String, Member<'a>>;
+
 /// The object at the beginning of the text, after a byte order mark if there is one.
-fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+fn read_object(bytes: &[u8]) -> Result<Object<'_>, String> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     // A stream of objects of which only the first is read: what follows is nobody's business.
-    let first = serde_json::Deserializer::from_slice(bytes).into_iter().next();
-    first.ok_or("the file is empty")?.map_err(|error| error.to_string())
+    let first = serde_json::Deserializer::from_slice(bytes)
+        .into_iter()
+        .next();
+    let object: BTreeMap<String, &RawValue> = first
+        .ok_or("the file is empty")?
+        .map_err(|error| error.to_string())?;
+    object
+        .into_iter()
+        .map(|(name, json)| Ok((name, Member::of(json.get())?)))
+        .collect()
+}
+
+enum Member<'a> {
+    Null,
+    Text(String),
+    /// Number, `true` or `false` as written: Jackson makes texts of numbers without changing a digit.
+    OtherScalar(&'a str),
+    Array,
+    Object(&'a str),
+}
+
+impl<'a> Member<'a> {
+    /// `json` is a JSON value; only an escaped lone surrogate is still to be found.
+    fn of(json: &'a str) -> Result<Self, String> {
+        Ok(match json.as_bytes().first() {
+            Some(b'{') => Self::Object(json),
+            Some(b'[') => Self::Array,
+            Some(b'n') => Self::Null,
+            Some(b'"') => {
+                Self::Text(serde_json::from_str(json).map_err(|error| error.to_string())?)
+            }
+            _ => Self::OtherScalar(json),
+        })
+    }
+
+    /// Jackson's coercion of a scalar to a text: `None` for what is no scalar, `Some(None)` for null.
+    fn to_text(&self) -> Option<Option<String>> {
+        match self {
+            Self::Null => Some(None),
+            Self::Text(text) => Some(Some(text.clone())),
+            Self::OtherScalar(json) => Some(Some((*json).to_owned())),
+            Self::Array | Self::Object(_) => None,
+        }
+    }
 }
 
 /// `None` when a value is an array or an object.
-fn flat_texts(object: &Map<String, Value>) -> Option<Properties> {
-    object.iter().map(|(key, value)| Some((key.as_str(), text(value)?))).collect()
-}
-
-/// Jackson's coercion of a scalar to a text: `None` for what is no scalar, `Some(None)` for null.
-fn text(value: &Value) -> Option<Option<String>> {
-    match value {
-        Value::Null => Some(None),
-        Value::String(text) => Some(Some(text.clone())),
-        Value::Bool(flag) => Some(Some(flag.to_string())),
-        Value::Number(number) => Some(Some(number.to_string())),
-        Value::Array(_) | Value::Object(_) => None,
-    }
+fn flat_texts(object: &Object<'_>) -> Option<Properties> {
+    object
+        .iter()
+        .map(|(key, member)| Some((key.as_str(), member.to_text()?)))
+        .collect()
 }

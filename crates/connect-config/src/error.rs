@@ -15,16 +15,22 @@ pub struct ConfigException {
 impl ConfigException {
     /// A message that stands for itself.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self {
+            message: message.into(),
+        }
     }
 
     /// `Invalid value <value> for configuration <name>: <reason>`.
     pub fn invalid(name: &str, value: impl fmt::Display, reason: impl fmt::Display) -> Self {
-        Self::new(format!("Invalid value {value} for configuration {name}: {reason}"))
+        Self::new(format!(
+            "Invalid value {value} for configuration {name}: {reason}"
+        ))
     }
 
     pub(crate) fn missing(name: &str) -> Self {
-        Self::new(format!("Missing required configuration \"{name}\" which has no default value."))
+        Self::new(format!(
+            "Missing required configuration \"{name}\" which has no default value."
+        ))
     }
 
     pub fn message(&self) -> &str {
@@ -84,22 +90,34 @@ impl ConfigErrors {
 
     /// Bad keys with their messages.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.errors.iter().map(|(key, messages)| (key.as_str(), messages.as_slice()))
+        self.errors
+            .iter()
+            .map(|(key, messages)| (key.as_str(), messages.as_slice()))
     }
 
     /// Messages without their keys, which Kafka's messages name anyway.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
-        self.errors.iter().flat_map(|(_, messages)| messages).map(String::as_str)
+        self.errors
+            .iter()
+            .flat_map(|(_, messages)| messages)
+            .map(String::as_str)
     }
 
     /// The messages of one key; none when the key is fine.
     pub fn for_key(&self, key: &str) -> &[String] {
-        self.errors.iter().find(|(known, _)| known == key).map_or(&[], |(_, messages)| messages)
+        self.errors
+            .iter()
+            .find(|(known, _)| known == key)
+            .map_or(&[], |(_, messages)| messages)
     }
 
     /// `Err` when there is any error: the end of a check across keys.
     pub fn into_result<T>(self, value: T) -> Result<T, ConfigErrors> {
-        if self.is_empty() { Ok(value) } else { Err(self) }
+        if self.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
     }
 }
 

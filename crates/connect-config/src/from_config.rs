@@ -121,7 +121,11 @@ impl<T: FromConfig> FromConfig for Option<T> {
     const TYPE: ConfigType = T::TYPE;
 
     fn from_config(value: &ConfigValueData) -> Result<Self, String> {
-        if value.is_null() { Ok(None) } else { T::from_config(value).map(Some) }
+        if value.is_null() {
+            Ok(None)
+        } else {
+            T::from_config(value).map(Some)
+        }
     }
 
     fn to_config(&self) -> ConfigValueData {
@@ -145,7 +149,10 @@ pub trait ConfigEnum: Copy + PartialEq + 'static {
     /// The words as values: a recommender that offers them all. Not attached by itself, because Kafka
     /// recommends nothing where a definition has no recommender.
     fn words() -> Vec<ConfigValueData> {
-        Self::WORDS.iter().map(|(word, _)| ConfigValueData::from(*word)).collect()
+        Self::WORDS
+            .iter()
+            .map(|(word, _)| ConfigValueData::from(*word))
+            .collect()
     }
 }
 
@@ -156,8 +163,17 @@ impl<T: ConfigEnum> FromConfig for T {
         let ConfigValueData::String(text) = value else {
             return Err(unexpected(Self::TYPE, value));
         };
-        let same = |word: &str| if T::IGNORE_CASE { word.to_uppercase() == text.to_uppercase() } else { word == text };
-        let found = T::WORDS.iter().find(|(word, _)| same(word)).map(|(_, meaning)| *meaning);
+        let same = |word: &str| {
+            if T::IGNORE_CASE {
+                word.to_uppercase() == text.to_uppercase()
+            } else {
+                word == text
+            }
+        };
+        let found = T::WORDS
+            .iter()
+            .find(|(word, _)| same(word))
+            .map(|(_, meaning)| *meaning);
         found.ok_or_else(|| {
             let words: Vec<_> = T::WORDS.iter().map(|(word, _)| *word).collect();
             format!("String must be one of: {}", words.join(", "))
@@ -174,6 +190,10 @@ impl<T: ConfigEnum> FromConfig for T {
 
     fn validator() -> Option<Validator> {
         let words = T::WORDS.iter().map(|(word, _)| *word);
-        Some(if T::IGNORE_CASE { Validator::in_ignoring_case(words) } else { Validator::in_values(words) })
+        Some(if T::IGNORE_CASE {
+            Validator::in_ignoring_case(words)
+        } else {
+            Validator::in_values(words)
+        })
     }
 }

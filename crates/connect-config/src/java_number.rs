@@ -54,7 +54,10 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
     let magnitude = match unsigned {
         "NaN" => f64::NAN,
         "Infinity" => f64::INFINITY,
-        _ => match unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+        _ => match unsigned
+            .strip_prefix("0x")
+            .or_else(|| unsigned.strip_prefix("0X"))
+        {
             Some(hex) => parse_hex_magnitude(hex)?,
             None => parse_decimal_magnitude(unsigned)?,
         },
@@ -75,7 +78,7 @@ fn parse_decimal_magnitude(text: &str) -> Option<f64> {
         None => (text, None),
     };
     let digits_or_point = |b: &u8| b.is_ascii_digit() || *b == b'.';
-    if !significand.as_bytes().iter().all(|b| digits_or_point(b)) {
+    if !significand.as_bytes().iter().all(digits_or_point) {
         return None;
     }
     if let Some(exponent) = exponent {
@@ -100,8 +103,15 @@ fn parse_hex_magnitude(text: &str) -> Option<f64> {
         return None;
     }
     // The clamp is far outside what any significand of a text that fits memory can bring back.
-    let exponent = exponent_digits.parse::<i64>().unwrap_or(i64::MAX).min(1 << 40);
-    let exponent = if exponent_negative { -exponent } else { exponent };
+    let exponent = exponent_digits
+        .parse::<i64>()
+        .unwrap_or(i64::MAX)
+        .min(1 << 40);
+    let exponent = if exponent_negative {
+        -exponent
+    } else {
+        exponent
+    };
 
     let (whole, fraction) = significand.split_once('.').unwrap_or((significand, ""));
     if whole.is_empty() && fraction.is_empty() {
@@ -180,7 +190,9 @@ pub(crate) fn double_to_string(value: f64) -> String {
         // 4.9E-324, not 5.0E-324.
         scientific = format!("{magnitude:.1e}");
     }
-    let (digits, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
+    let (digits, exponent) = scientific
+        .split_once('e')
+        .expect("`{:e}` writes an exponent");
     let exponent: i32 = exponent.parse().expect("`{:e}` writes a decimal exponent");
     if (-3..7).contains(&exponent) {
         let plain = format!("{magnitude}");
@@ -199,10 +211,13 @@ mod tests {
     fn doubles_are_java_doubles() {
         for line in include_str!("../tests/data/double.jsonl").lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
-            let text = row["text"].as_str().unwrap().trim();
+            let text = crate::java_string::trim(row["text"].as_str().unwrap());
             let actual = parse_double(text).map(|value| {
                 // Java has one NaN; its sign bit is no information.
-                format!("{:016x}", if value.is_nan() { f64::NAN } else { value }.to_bits())
+                format!(
+                    "{:016x}",
+                    if value.is_nan() { f64::NAN } else { value }.to_bits()
+                )
             });
             assert_eq!(actual.as_deref(), row["bits"].as_str(), "{text}");
         }
@@ -241,7 +256,10 @@ mod tests {
             ("2147483647", Some(2_147_483_647)),
             ("2147483648", None),
             ("-2147483648", Some(-2_147_483_648)),
-            ("000000000000000000000000000000000000000000000000000012", Some(12)),
+            (
+                "000000000000000000000000000000000000000000000000000012",
+                Some(12),
+            ),
             ("99999999999999999999999999999999999999999999999999", None),
             ("\u{661}\u{662}", Some(12)),
             ("\u{FF15}", Some(5)),

@@ -14,7 +14,9 @@ pub(crate) fn trim(text: &str) -> &str {
 /// A long s counts as an s, so `falſe` is false.
 pub(crate) fn equals_ignore_case(left: &str, right: &str) -> bool {
     let mut right = right.chars();
-    let all = left.chars().all(|l| right.next().is_some_and(|r| same_ignoring_case(l, r)));
+    let all = left
+        .chars()
+        .all(|l| right.next().is_some_and(|r| same_ignoring_case(l, r)));
     all && right.next().is_none()
 }
 
@@ -26,13 +28,20 @@ fn same_ignoring_case(left: char, right: char) -> bool {
     if left > '\u{FFFF}' || right > '\u{FFFF}' {
         return false;
     }
-    let (left, right) = (simple(left, left.to_uppercase()), simple(right, right.to_uppercase()));
+    let (left, right) = (
+        simple(left, left.to_uppercase()),
+        simple(right, right.to_uppercase()),
+    );
     left == right || simple(left, left.to_lowercase()) == simple(right, right.to_lowercase())
 }
 
 /// Java's per-character case mapping has no mapping to several characters.
 fn simple(original: char, mut mapped: impl ExactSizeIterator<Item = char>) -> char {
-    if mapped.len() == 1 { mapped.next().unwrap_or(original) } else { original }
+    if mapped.len() == 1 {
+        mapped.next().unwrap_or(original)
+    } else {
+        original
+    }
 }
 
 /// White space of a Java regular expression without flags, `\s`.
@@ -41,7 +50,9 @@ pub(crate) fn is_regex_space(c: char) -> bool {
 }
 
 fn hash_code(text: &str) -> i32 {
-    text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+    text.encode_utf16().fold(0i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    })
 }
 
 /// Duplicates dropped, in the order in which Java walks a `HashSet` that was filled in the given order.

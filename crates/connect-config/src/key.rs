@@ -39,7 +39,10 @@ impl<T> fmt::Display for Key<T> {
 
 impl<T> Key<T> {
     pub const fn new(name: &'static str) -> Self {
-        Self { name, value: PhantomData }
+        Self {
+            name,
+            value: PhantomData,
+        }
     }
 
     pub const fn name(self) -> &'static str {
@@ -122,6 +125,8 @@ pub enum DefaultValue {
     Value(ConfigValueData),
 }
 
+pub(crate) type TypedCheck = fn(&ConfigValueData) -> Result<(), String>;
+
 /// One row of a [`ConfigDef`](crate::ConfigDef): `ConfigDef.ConfigKey`.
 ///
 /// Built from a [`Key`] or, where names are only known at run time, with [`ConfigKey::new`]; then
@@ -142,7 +147,7 @@ pub struct ConfigKey {
     pub(crate) recommender: Option<Arc<dyn Recommender>>,
     pub(crate) internal: bool,
     /// Whether the value can become the Rust type of the key; the error is the reason alone.
-    pub(crate) typed_check: Option<fn(&ConfigValueData) -> Result<(), String>>,
+    pub(crate) typed_check: Option<TypedCheck>,
 }
 
 impl ConfigKey {
@@ -174,6 +179,8 @@ impl ConfigKey {
     }
 
     /// Replaces the validator, also the one that comes with a [`ConfigEnum`](crate::ConfigEnum).
+    ///
+    /// As in Java most validators refuse null, so a key that may be null wants [`Validator::or_null`].
     pub fn validator(mut self, validator: Validator) -> Self {
         self.validator = Some(validator);
         self

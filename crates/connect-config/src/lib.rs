@@ -37,25 +37,33 @@
 //! # }
 //! ```
 
+// Texts, before anything is known about types.
+mod connector_file;
 mod properties;
 mod properties_file;
-mod connector_file;
-mod value;
-mod error;
-mod key;
-mod from_config;
-mod validator;
-mod recommender;
-mod config_def;
-mod validate;
-mod parsed;
-mod parse_type;
-mod unknown_keys;
 mod variable;
+
+// The table of keys, and what a configuration is measured against it.
+mod config_def;
+mod key;
+mod parsed;
+mod unknown_keys;
+mod validate;
+
+// What the table is made of.
+mod error;
+mod from_config;
+mod parse_type;
+mod recommender;
+mod validator;
+mod value;
+
+// Java's own rules underneath.
 mod java_number;
 mod java_string;
+
 pub use config_def::ConfigDef;
-pub use connector_file::{ConnectorFile, ConnectorFileError, InitialState};
+pub use connector_file::{ConnectorFile, ConnectorFileError, InitialState, NotAConnector};
 pub use error::{ConfigErrors, ConfigException};
 pub use from_config::{ConfigEnum, FromConfig, IntoDefault};
 pub use key::{ConfigKey, DefaultValue, Importance, Key, Width};

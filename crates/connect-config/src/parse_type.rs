@@ -51,9 +51,9 @@ pub fn parse_type(
         ConfigType::Long => integer(trimmed).map(ConfigValueData::Long),
         ConfigType::Double => parse_double(trimmed).map(ConfigValueData::Double),
         ConfigType::List => Some(ConfigValueData::List(parse_list(trimmed))),
-        ConfigType::Class => {
-            classes.resolve(trimmed).map(|class| ConfigValueData::Class(ClassName::new(class)))
-        }
+        ConfigType::Class => classes
+            .resolve(trimmed)
+            .map(|class| ConfigValueData::Class(ClassName::new(class))),
         ConfigType::Password => Some(ConfigValueData::Password(Password::new(trimmed))),
     };
     value.ok_or_else(|| {
@@ -102,5 +102,8 @@ fn parse_list(trimmed: &str) -> Vec<String> {
     if trimmed.is_empty() {
         return Vec::new();
     }
-    trimmed.split(',').map(|item| item.trim_matches(is_regex_space).to_owned()).collect()
+    trimmed
+        .split(',')
+        .map(|item| item.trim_matches(is_regex_space).to_owned())
+        .collect()
 }

@@ -21,7 +21,9 @@ impl ParsedConfig {
     pub fn get<T: FromConfig>(&self, key: Key<T>) -> T {
         match self.try_get(key) {
             Some(Ok(value)) => value,
-            Some(Err(reason)) => panic!("key {key} was not defined with the type it is read with: {reason}"),
+            Some(Err(reason)) => {
+                panic!("key {key} was not defined with the type it is read with: {reason}")
+            }
             None => panic!("key {key} is not in the definition that was parsed"),
         }
     }
@@ -39,7 +41,9 @@ impl ParsedConfig {
 
     /// All values in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ConfigValueData)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value))
+        self.values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     /// What an operator should read although the configuration is valid, one sentence each: duplicates

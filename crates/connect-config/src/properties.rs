@@ -50,7 +50,9 @@ impl Properties {
 
     /// Sets the key only when it is absent; a null counts as present.
     pub fn set_if_absent(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.entries.entry(key.into()).or_insert_with(|| Some(value.into()));
+        self.entries
+            .entry(key.into())
+            .or_insert_with(|| Some(value.into()));
     }
 
     /// Answers whether the key was there.
@@ -106,7 +108,9 @@ impl Properties {
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |value: &Option<String>| if value.is_some() { "[hidden]" } else { "null" };
-        f.debug_map().entries(self.entries.iter().map(|(key, value)| (key, shown(value)))).finish()
+        f.debug_map()
+            .entries(self.entries.iter().map(|(key, value)| (key, shown(value))))
+            .finish()
     }
 }
 
@@ -118,7 +122,9 @@ impl<'a> Iterator for Iter<'a> {
     type Item = (&'a str, Option<&'a str>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|(key, value)| (key.as_str(), value.as_deref()))
+        self.0
+            .next()
+            .map(|(key, value)| (key.as_str(), value.as_deref()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -179,7 +185,9 @@ impl<K: Into<String>, V: IntoNullable> FromIterator<(K, V)> for Properties {
 
 impl<K: Into<String>, V: IntoNullable> Extend<(K, V)> for Properties {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into_nullable()));
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into_nullable()));
         self.entries.extend(entries);
     }
 }
@@ -207,16 +215,29 @@ mod tests {
     #[test]
     fn null_is_present_but_has_no_text() {
         let mut props = Properties::from_iter([("a", Some("1")), ("b", None)]);
-        assert_eq!((props.get("b"), props.get_nullable("b"), props.get_nullable("c")), (None, Some(None), None));
+        assert_eq!(
+            (
+                props.get("b"),
+                props.get_nullable("b"),
+                props.get_nullable("c")
+            ),
+            (None, Some(None), None)
+        );
         props.set_if_absent("b", "2");
         assert_eq!(props.get("b"), None);
         props.merge(&Properties::from_iter([("a", None), ("c", Some("3"))]));
-        assert_eq!(props.iter().collect::<Vec<_>>(), [("a", None), ("b", None), ("c", Some("3"))]);
+        assert_eq!(
+            props.iter().collect::<Vec<_>>(),
+            [("a", None), ("b", None), ("c", Some("3"))]
+        );
     }
 
     #[test]
     fn debug_shows_no_value() {
         let props = Properties::from_iter([("db.password", Some("s3cret")), ("db.user", None)]);
-        assert_eq!(format!("{props:?}"), r#"{"db.password": "[hidden]", "db.user": "null"}"#);
+        assert_eq!(
+            format!("{props:?}"),
+            r#"{"db.password": "[hidden]", "db.user": "null"}"#
+        );
     }
 }

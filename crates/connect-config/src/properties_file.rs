@@ -37,7 +37,11 @@ const LINE_FEED: u16 = b'\n' as u16;
 
 fn load(text: Vec<u16>) -> Result<Properties, PropertiesError> {
     let mut properties = Properties::new();
-    let mut lines = LogicalLines { text: &text, at: 0, line: Vec::new() };
+    let mut lines = LogicalLines {
+        text: &text,
+        at: 0,
+        line: Vec::new(),
+    };
     while let Some(line) = lines.next_line() {
         let (key, value) = split(line);
         properties.set(unescape(key)?, unescape(value)?);
@@ -107,6 +111,10 @@ impl LogicalLines<'_> {
                 return Some(&self.line);
             }
             self.line.pop();
+            if self.at == self.text.len() {
+                // Even an empty line counts here: a lone backslash and line end is an empty key.
+                return Some(&self.line);
+            }
             skip_blanks = true;
             continued = true;
             after_backslash = false;
@@ -125,7 +133,10 @@ impl LogicalLines<'_> {
 
     /// False when the text ended before the line did.
     fn skip_past_line_end(&mut self) -> bool {
-        match self.text[self.at..].iter().position(|unit| is_line_end(*unit)) {
+        match self.text[self.at..]
+            .iter()
+            .position(|unit| is_line_end(*unit))
+        {
             Some(length) => self.at += length + 1,
             None => self.at = self.text.len(),
         }
@@ -167,12 +178,15 @@ fn unescape(text: &[u16]) -> Result<String, PropertiesError> {
             units.push(unit);
             continue;
         }
-        let Some((&escaped, tail)) = rest.split_first() else { break };
+        let Some((&escaped, tail)) = rest.split_first() else {
+            break;
+        };
         rest = tail;
         units.push(match u8::try_from(escaped) {
             Ok(b'u') => {
-                let (digits, tail) =
-                    rest.split_at_checked(4).ok_or(PropertiesError::MalformedUnicodeEscape)?;
+                let (digits, tail) = rest
+                    .split_at_checked(4)
+                    .ok_or(PropertiesError::MalformedUnicodeEscape)?;
                 rest = tail;
                 hex(digits).ok_or(PropertiesError::MalformedUnicodeEscape)?
             }

@@ -29,25 +29,43 @@ impl ConfigDef {
     /// passed on (`producer.`, `transforms.`, …) before they ask.
     pub fn unknown_keys(&self, props: &Properties) -> Vec<UnknownKey> {
         let unknown = props.keys().filter(|key| self.key(key).is_none());
-        unknown.map(|key| UnknownKey { key: key.to_owned(), nearest: self.nearest(key) }).collect()
+        unknown
+            .map(|key| UnknownKey {
+                key: key.to_owned(),
+                nearest: self.nearest(key),
+            })
+            .collect()
     }
 
     fn nearest(&self, unknown: &str) -> Option<String> {
         let unknown = folded(unknown);
-        let candidates = self.keys().filter(|key| !key.is_internal()).filter_map(|key| {
-            let candidate = folded(key.name());
-            let distance = edit_distance(&unknown, &candidate);
-            // One mistake in three characters, three at most, is a slip; more is another word.
-            let close = distance <= 3 && distance * 3 <= unknown.len().max(candidate.len());
-            close.then_some((distance, key.name()))
-        });
-        candidates.min_by_key(|(distance, _)| *distance).map(|(_, name)| name.to_owned())
+        let candidates = self
+            .keys()
+            .filter(|key| !key.is_internal())
+            .filter_map(|key| {
+                let candidate = folded(key.name());
+                let distance = edit_distance(&unknown, &candidate);
+                // One mistake in three characters, three at most, is a slip; more is another word.
+                let close = distance <= 3 && distance * 3 <= unknown.len().max(candidate.len());
+                close.then_some((distance, key.name()))
+            });
+        candidates
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, name)| name.to_owned())
     }
 }
 
 /// `Batch_Size` and `batch.size` are the same slip of style.
 fn folded(key: &str) -> Vec<char> {
-    key.chars().map(|c| if matches!(c, '_' | '-') { '.' } else { c.to_ascii_lowercase() }).collect()
+    key.chars()
+        .map(|c| {
+            if matches!(c, '_' | '-') {
+                '.'
+            } else {
+                c.to_ascii_lowercase()
+            }
+        })
+        .collect()
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours between two texts.
@@ -79,7 +97,14 @@ mod tests {
     #[test]
     fn slips_are_recognized_and_other_words_are_not() {
         let mut def = ConfigDef::new();
-        for name in ["topic", "topics", "batch.size", "file", "bootstrap.servers", "a"] {
+        for name in [
+            "topic",
+            "topics",
+            "batch.size",
+            "file",
+            "bootstrap.servers",
+            "a",
+        ] {
             def = def.define(ConfigKey::new(name, ConfigType::String));
         }
         let rows = [
@@ -101,13 +126,22 @@ mod tests {
             assert_eq!(unknown.len(), 1, "{key}");
             assert_eq!(unknown[0].nearest.as_deref(), nearest, "{key}");
         }
-        assert_eq!(def.unknown_keys(&Properties::from_iter([("topic", "1")])), []);
+        assert_eq!(
+            def.unknown_keys(&Properties::from_iter([("topic", "1")])),
+            []
+        );
     }
 
     #[test]
     fn a_warning_asks_back() {
-        let unknown = |nearest: Option<&str>| UnknownKey { key: "topc".into(), nearest: nearest.map(Into::into) };
-        assert_eq!(unknown(Some("topic")).to_string(), r#"unknown key "topc", did you mean "topic"?"#);
+        let unknown = |nearest: Option<&str>| UnknownKey {
+            key: "topc".into(),
+            nearest: nearest.map(Into::into),
+        };
+        assert_eq!(
+            unknown(Some("topic")).to_string(),
+            r#"unknown key "topc", did you mean "topic"?"#
+        );
         assert_eq!(unknown(None).to_string(), r#"unknown key "topc""#);
     }
 }

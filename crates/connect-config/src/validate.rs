@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config_def::fits_rust_type;
 use crate::{
-    AnyClass, ClassResolver, ConfigDef, ConfigException, ConfigValueData, DefaultValue, ParsedConfig,
-    Properties, parse_type,
+    AnyClass, ClassResolver, ConfigDef, ConfigException, ConfigValueData, DefaultValue,
+    ParsedConfig, Properties, parse_type,
 };
 
 /// A key after validation.
@@ -48,13 +48,20 @@ impl ConfigDef {
     /// As in Java, and unlike [`ConfigDef::parse_with`]: duplicates in lists are errors, a validator
     /// also runs on the null of a key that could not be parsed, and a key that depends on two others is
     /// checked twice. Keys that only depend on each other are never checked.
-    pub fn validate_with(&self, props: &Properties, classes: &dyn ClassResolver) -> Vec<ConfigValue> {
+    pub fn validate_with(
+        &self,
+        props: &Properties,
+        classes: &dyn ClassResolver,
+    ) -> Vec<ConfigValue> {
         let mut walk = Walk {
             def: self,
             props,
             classes,
             parsed: ParsedConfig::default(),
-            results: self.names().map(|name| (name, ConfigValue::new(name))).collect(),
+            results: self
+                .names()
+                .map(|name| (name, ConfigValue::new(name)))
+                .collect(),
             path: Vec::new(),
         };
         let roots = self.names_without_parent();
@@ -65,10 +72,15 @@ impl ConfigDef {
             walk.recommend(name);
         }
         let mut results = walk.results;
-        let defined: Vec<ConfigValue> = self.names().filter_map(|name| results.remove(name)).collect();
+        let defined: Vec<ConfigValue> = self
+            .names()
+            .filter_map(|name| results.remove(name))
+            .collect();
         let undefined = self.undefined_dependents().into_iter().map(|name| {
             let mut value = ConfigValue::new(name);
-            value.errors.push(format!("{name} is referred in the dependents, but not defined."));
+            value.errors.push(format!(
+                "{name} is referred in the dependents, but not defined."
+            ));
             value.visible = false;
             value
         });
@@ -76,9 +88,14 @@ impl ConfigDef {
     }
 
     fn names_without_parent(&self) -> Vec<&str> {
-        let children: BTreeSet<&str> =
-            self.keys().flat_map(|key| &key.dependents).map(String::as_str).collect();
-        self.names().filter(|name| !children.contains(name)).collect()
+        let children: BTreeSet<&str> = self
+            .keys()
+            .flat_map(|key| &key.dependents)
+            .map(String::as_str)
+            .collect();
+        self.names()
+            .filter(|name| !children.contains(name))
+            .collect()
     }
 }
 
@@ -95,11 +112,15 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn parse(&mut self, name: &'a str) {
-        let Some(key) = self.def.key(name) else { return };
+        let Some(key) = self.def.key(name) else {
+            return;
+        };
         if self.path.contains(&name) {
             return;
         }
-        let Some(result) = self.results.get_mut(name) else { return };
+        let Some(result) = self.results.get_mut(name) else {
+            return;
+        };
         let parsed = match (self.props.get_nullable(name), &key.default) {
             (Some(text), _) => parse_type(name, text, key.config_type, self.classes),
             (None, DefaultValue::Value(default)) => Ok(default.clone()),
@@ -115,8 +136,17 @@ impl<'a> Walk<'a> {
             None => Ok(()),
         };
         // One message is enough for a value that the validator refused or that is not there.
-        let fits = if failed || valid.is_err() { Ok(()) } else { fits_rust_type(key, &value) };
-        result.errors.extend([valid, fits].into_iter().filter_map(Result::err).map(ConfigException::into_message));
+        let fits = if failed || valid.is_err() {
+            Ok(())
+        } else {
+            fits_rust_type(key, &value)
+        };
+        result.errors.extend(
+            [valid, fits]
+                .into_iter()
+                .filter_map(Result::err)
+                .map(ConfigException::into_message),
+        );
         result.value = value.clone();
         self.parsed.values.insert(name.to_owned(), value);
         self.path.push(name);
@@ -127,22 +157,28 @@ impl<'a> Walk<'a> {
     }
 
     fn recommend(&mut self, name: &'a str) {
-        let Some(key) = self.def.key(name) else { return };
+        let Some(key) = self.def.key(name) else {
+            return;
+        };
         if self.path.contains(&name) {
             return;
         }
-        let Some(result) = self.results.get_mut(name) else { return };
+        let Some(result) = self.results.get_mut(name) else {
+            return;
+        };
         if let Some(recommender) = &key.recommender {
-            let outcome = recommender.valid_values(name, &self.parsed).and_then(|mut values| {
-                // Another parent recommended before: only what both recommend stays.
-                let earlier = &result.recommended_values;
-                if !earlier.is_empty() {
-                    values.retain(|value| earlier.contains(value));
-                }
-                result.recommended_values = values;
-                result.visible = recommender.visible(name, &self.parsed)?;
-                Ok(())
-            });
+            let outcome = recommender
+                .valid_values(name, &self.parsed)
+                .and_then(|mut values| {
+                    // Another parent recommended before: only what both recommend stays.
+                    let earlier = &result.recommended_values;
+                    if !earlier.is_empty() {
+                        values.retain(|value| earlier.contains(value));
+                    }
+                    result.recommended_values = values;
+                    result.visible = recommender.visible(name, &self.parsed)?;
+                    Ok(())
+                });
             if let Err(error) = outcome {
                 result.errors.push(error.into_message());
             }

@@ -62,30 +62,46 @@ pub struct Validator(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Range { min: Option<Bound>, max: Option<Bound> },
+    Range {
+        min: Option<Bound>,
+        max: Option<Bound>,
+    },
     In(Vec<String>),
     /// Upper case, in the order in which Java walks its set of them.
     InIgnoringCase(Vec<String>),
     /// No values: any value.
-    ValidList { values: Vec<String>, empty_allowed: bool, null_allowed: bool },
+    ValidList {
+        values: Vec<String>,
+        empty_allowed: bool,
+        null_allowed: bool,
+    },
     NonNull,
     NonEmpty,
     NonEmptyWithoutControlChars,
     AtMostOfSize(i32),
     All(Vec<Validator>),
     OrNull(Box<Validator>),
-    Custom { description: Arc<str>, check: Arc<Check> },
+    Custom {
+        description: Arc<str>,
+        check: Arc<Check>,
+    },
 }
 
 impl Validator {
     /// `Range.atLeast`.
     pub fn at_least(min: impl Into<Bound>) -> Self {
-        Self(Kind::Range { min: Some(min.into()), max: None })
+        Self(Kind::Range {
+            min: Some(min.into()),
+            max: None,
+        })
     }
 
     /// `Range.between`, both ends included.
     pub fn between(min: impl Into<Bound>, max: impl Into<Bound>) -> Self {
-        Self(Kind::Range { min: Some(min.into()), max: Some(max.into()) })
+        Self(Kind::Range {
+            min: Some(min.into()),
+            max: Some(max.into()),
+        })
     }
 
     /// `ValidString.in`. Refuses null.
@@ -104,18 +120,29 @@ impl Validator {
     ///
     /// Parsing drops duplicates before this check and warns; validation reports them.
     /// Panics: when neither values nor an empty list are allowed, which is a bug in the table.
-    pub fn list_in<S: Into<String>>(empty_allowed: bool, values: impl IntoIterator<Item = S>) -> Self {
+    pub fn list_in<S: Into<String>>(
+        empty_allowed: bool,
+        values: impl IntoIterator<Item = S>,
+    ) -> Self {
         let values: Vec<String> = values.into_iter().map(S::into).collect();
         assert!(
             empty_allowed || !values.is_empty(),
             "At least one valid string must be provided when empty values are not allowed"
         );
-        Self(Kind::ValidList { values, empty_allowed, null_allowed: false })
+        Self(Kind::ValidList {
+            values,
+            empty_allowed,
+            null_allowed: false,
+        })
     }
 
     /// `ValidList.anyNonDuplicateValues`: a list without duplicates and without empty texts.
     pub fn any_non_duplicate_values(empty_allowed: bool, null_allowed: bool) -> Self {
-        Self(Kind::ValidList { values: Vec::new(), empty_allowed, null_allowed })
+        Self(Kind::ValidList {
+            values: Vec::new(),
+            empty_allowed,
+            null_allowed,
+        })
     }
 
     /// `NonNullValidator`.
@@ -148,7 +175,10 @@ impl Validator {
     where
         F: Fn(&str, &ConfigValueData) -> Result<(), ConfigException> + Send + Sync + 'static,
     {
-        Self(Kind::Custom { description: description.into(), check: Arc::new(check) })
+        Self(Kind::Custom {
+            description: description.into(),
+            check: Arc::new(check),
+        })
     }
 
     /// The same validator for keys that may be null.
@@ -182,23 +212,34 @@ impl Validator {
                 Ok(())
             }
             Kind::In(values) => {
-                if string_or_null(name, value)?.is_some_and(|text| values.iter().any(|known| known == text)) {
+                if string_or_null(name, value)?
+                    .is_some_and(|text| values.iter().any(|known| known == text))
+                {
                     return Ok(());
                 }
                 invalid(&format!("String must be one of: {}", values.join(", ")))
             }
             Kind::InIgnoringCase(values) => {
-                if string_or_null(name, value)?.is_some_and(|text| values.contains(&text.to_uppercase())) {
+                if string_or_null(name, value)?
+                    .is_some_and(|text| values.contains(&text.to_uppercase()))
+                {
                     return Ok(());
                 }
-                invalid(&format!("String must be one of (case insensitive): {}", values.join(", ")))
+                invalid(&format!(
+                    "String must be one of (case insensitive): {}",
+                    values.join(", ")
+                ))
             }
-            Kind::ValidList { values, empty_allowed, null_allowed } => {
-                ensure_valid_list(name, value, values, *empty_allowed, *null_allowed)
-            }
+            Kind::ValidList {
+                values,
+                empty_allowed,
+                null_allowed,
+            } => ensure_valid_list(name, value, values, *empty_allowed, *null_allowed),
             Kind::NonNull if value.is_null() => invalid("entry must be non null"),
             Kind::NonNull => Ok(()),
-            Kind::NonEmpty if string_or_null(name, value)? == Some("") => invalid("String must be non-empty"),
+            Kind::NonEmpty if string_or_null(name, value)? == Some("") => {
+                invalid("String must be non-empty")
+            }
             Kind::NonEmpty => Ok(()),
             Kind::NonEmptyWithoutControlChars => {
                 let Some(text) = string_or_null(name, value)? else {
@@ -207,8 +248,11 @@ impl Validator {
                 if text.is_empty() {
                     return invalid("String may not be empty");
                 }
-                let codes: Vec<String> =
-                    text.chars().filter(|c| c.is_control()).map(|c| u32::from(c).to_string()).collect();
+                let codes: Vec<String> = text
+                    .chars()
+                    .filter(|c| c.is_control())
+                    .map(|c| u32::from(c).to_string())
+                    .collect();
                 if codes.is_empty() {
                     return Ok(());
                 }
@@ -225,9 +269,9 @@ impl Validator {
                 ConfigValueData::List(_) => Ok(()),
                 other => Err(unfit(name, other, "a list")),
             },
-            Kind::All(validators) => {
-                validators.iter().try_for_each(|validator| validator.ensure_valid(name, value))
-            }
+            Kind::All(validators) => validators
+                .iter()
+                .try_for_each(|validator| validator.ensure_valid(name, value)),
             Kind::OrNull(_) if value.is_null() => Ok(()),
             Kind::OrNull(validator) => validator.ensure_valid(name, value),
             Kind::Custom { check, .. } => check(name, value),
@@ -246,7 +290,11 @@ impl Validator {
 
 fn unfit(name: &str, value: &ConfigValueData, expected: &str) -> ConfigException {
     let found = value.config_type().map_or("null", |found| found.name());
-    ConfigException::invalid(name, value, format!("the validator expects {expected}, found {found}"))
+    ConfigException::invalid(
+        name,
+        value,
+        format!("the validator expects {expected}, found {found}"),
+    )
 }
 
 fn string_or_null<'a>(
@@ -267,7 +315,11 @@ fn ensure_valid_list(
     empty_allowed: bool,
     null_allowed: bool,
 ) -> Result<(), ConfigException> {
-    let fail = |what: &str| Err(ConfigException::new(format!("Configuration '{name}' {what}")));
+    let fail = |what: &str| {
+        Err(ConfigException::new(format!(
+            "Configuration '{name}' {what}"
+        )))
+    };
     let items = match value {
         ConfigValueData::Null if null_allowed => return Ok(()),
         ConfigValueData::Null => return fail("values must not be null."),
@@ -299,10 +351,22 @@ fn ensure_valid_list(
 impl fmt::Display for Validator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Range { min: None, max: None } => f.write_str("[...]"),
-            Kind::Range { min: None, max: Some(max) } => write!(f, "[...,{max}]"),
-            Kind::Range { min: Some(min), max: None } => write!(f, "[{min},...]"),
-            Kind::Range { min: Some(min), max: Some(max) } => write!(f, "[{min},...,{max}]"),
+            Kind::Range {
+                min: None,
+                max: None,
+            } => f.write_str("[...]"),
+            Kind::Range {
+                min: None,
+                max: Some(max),
+            } => write!(f, "[...,{max}]"),
+            Kind::Range {
+                min: Some(min),
+                max: None,
+            } => write!(f, "[{min},...]"),
+            Kind::Range {
+                min: Some(min),
+                max: Some(max),
+            } => write!(f, "[{min},...,{max}]"),
             Kind::In(values) => write!(f, "[{}]", values.join(", ")),
             Kind::InIgnoringCase(values) => write!(f, "(case insensitive) [{}]", values.join(", ")),
             Kind::ValidList { values, .. } if values.is_empty() => Ok(()),
@@ -314,7 +378,8 @@ impl fmt::Display for Validator {
             }
             Kind::AtMostOfSize(size) => write!(f, "List containing maximum of {size} elements"),
             Kind::All(validators) => {
-                let descriptions: Vec<String> = validators.iter().map(Validator::to_string).collect();
+                let descriptions: Vec<String> =
+                    validators.iter().map(Validator::to_string).collect();
                 f.write_str(&descriptions.join(", "))
             }
             Kind::OrNull(validator) => write!(f, "null or {validator}"),
@@ -338,9 +403,15 @@ mod tests {
     fn values_are_listed_in_the_order_of_a_java_hash_set() {
         for line in include_str!("../tests/data/hash_set.jsonl").lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
-            let values = row["values"].as_array().unwrap().iter().map(|value| value.as_str().unwrap());
+            let values = row["values"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|value| value.as_str().unwrap());
             let validator = Validator::in_ignoring_case(values);
-            let error = validator.ensure_valid("k", &ConfigValueData::from("?")).unwrap_err();
+            let error = validator
+                .ensure_valid("k", &ConfigValueData::from("?"))
+                .unwrap_err();
             assert_eq!(error.message(), row["message"].as_str().unwrap());
         }
     }
@@ -351,9 +422,15 @@ mod tests {
             (Validator::at_least(0), "[0,...]"),
             (Validator::between(0, 0.5), "[0,...,0.5]"),
             (Validator::in_values(["a", "b"]), "[a, b]"),
-            (Validator::in_ignoring_case(["none", "all"]), "(case insensitive) [ALL, NONE]"),
+            (
+                Validator::in_ignoring_case(["none", "all"]),
+                "(case insensitive) [ALL, NONE]",
+            ),
             (Validator::any_non_duplicate_values(true, true), ""),
-            (Validator::at_most_of_size(2), "List containing maximum of 2 elements"),
+            (
+                Validator::at_most_of_size(2),
+                "List containing maximum of 2 elements",
+            ),
             (
                 Validator::all([Validator::non_null(), Validator::non_empty()]),
                 "non-null string, non-empty string",
@@ -376,8 +453,14 @@ mod tests {
             Validator::non_empty_without_control_chars(),
             Validator::at_most_of_size(1),
         ] {
-            let message = validator.ensure_valid("k", &secret).unwrap_err().into_message();
-            assert!(message.starts_with("Invalid value [hidden] for configuration k: "), "{message}");
+            let message = validator
+                .ensure_valid("k", &secret)
+                .unwrap_err()
+                .into_message();
+            assert!(
+                message.starts_with("Invalid value [hidden] for configuration k: "),
+                "{message}"
+            );
         }
     }
 }

@@ -55,7 +55,11 @@ impl Properties {
     /// Everything that [`Properties::substituted`] will look up.
     pub fn variable_requests(&self) -> VariableRequests {
         let mut requests = VariableRequests::new();
-        for variable in self.iter().filter_map(|(_, value)| value).flat_map(variables) {
+        for variable in self
+            .iter()
+            .filter_map(|(_, value)| value)
+            .flat_map(variables)
+        {
             let paths = requests.entry(variable.provider.to_owned()).or_default();
             let keys = paths.entry(variable.path.to_owned()).or_default();
             keys.insert(variable.key.to_owned());
@@ -64,9 +68,17 @@ impl Properties {
     }
 
     /// The same keys with [`substitute`]d values; nulls stay.
-    pub fn substituted(&self, mut lookup: impl FnMut(&Variable<'_>) -> Option<String>) -> Properties {
+    pub fn substituted(
+        &self,
+        mut lookup: impl FnMut(&Variable<'_>) -> Option<String>,
+    ) -> Properties {
         self.iter()
-            .map(|(key, value)| (key, value.map(|text| substitute(text, &mut lookup).into_owned())))
+            .map(|(key, value)| {
+                (
+                    key,
+                    value.map(|text| substitute(text, &mut lookup).into_owned()),
+                )
+            })
             .collect()
     }
 }
@@ -94,7 +106,14 @@ impl<'a> Iterator for Occurrences<'a> {
             };
             let (path, key) = rest.split_once(':').unwrap_or(("", rest));
             self.at = end + 1;
-            return Some((start..end + 1, Variable { provider, path, key }));
+            return Some((
+                start..end + 1,
+                Variable {
+                    provider,
+                    path,
+                    key,
+                },
+            ));
         }
     }
 }
@@ -106,7 +125,11 @@ mod tests {
     /// Answers `<provider|path|key>`, except for the provider `no`.
     fn shown(text: &str) -> String {
         let lookup = |variable: &Variable<'_>| {
-            let Variable { provider, path, key } = *variable;
+            let Variable {
+                provider,
+                path,
+                key,
+            } = *variable;
             (provider != "no").then(|| format!("<{provider}|{path}|{key}>"))
         };
         substitute(text, lookup).into_owned()
@@ -158,11 +181,18 @@ mod tests {
             ("c", None),
         ]);
         let requests = props.variable_requests();
-        assert_eq!(requests["file"]["/x"], BTreeSet::from(["k1".to_owned(), "k2".to_owned()]));
+        assert_eq!(
+            requests["file"]["/x"],
+            BTreeSet::from(["k1".to_owned(), "k2".to_owned()])
+        );
         assert_eq!(requests["file"]["/y"], BTreeSet::from(["k1".to_owned()]));
         assert_eq!(requests["env"][""], BTreeSet::from(["HOME".to_owned()]));
-        let resolved = props.substituted(|variable| (variable.provider == "env").then(|| "/root".to_owned()));
-        assert_eq!((resolved.get("b"), resolved.get_nullable("c")), (Some("/root"), Some(None)));
+        let resolved =
+            props.substituted(|variable| (variable.provider == "env").then(|| "/root".to_owned()));
+        assert_eq!(
+            (resolved.get("b"), resolved.get_nullable("c")),
+            (Some("/root"), Some(None))
+        );
         assert_eq!(resolved.get("a"), props.get("a"));
     }
 }

@@ -12,18 +12,27 @@ fn properties_are_read_as_java_reads_them() {
     for line in include_str!("data/properties.jsonl").lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let text = row["text"].as_str().unwrap();
-        let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
-        for (how, actual) in
-            [("bytes", Properties::from_bytes(&bytes)), ("text", Properties::from_text(text))]
-        {
+        let bytes: Vec<u8> = text
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap())
+            .collect();
+        for (how, actual) in [
+            ("bytes", Properties::from_bytes(&bytes)),
+            ("text", Properties::from_text(text)),
+        ] {
             let actual = match &actual {
-                Ok(props) => Ok(props.iter().map(|(key, value)| (key, value.unwrap())).collect::<Vec<_>>()),
+                Ok(props) => Ok(props
+                    .iter()
+                    .map(|(key, value)| (key, value.unwrap()))
+                    .collect::<Vec<_>>()),
                 Err(error) => Err(error.to_string()),
             };
             let expected = match row["expect"].as_object() {
                 Some(map) => {
-                    let mut pairs: Vec<_> =
-                        map.iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap())).collect();
+                    let mut pairs: Vec<_> = map
+                        .iter()
+                        .map(|(key, value)| (key.as_str(), value.as_str().unwrap()))
+                        .collect();
                     pairs.sort_unstable();
                     Ok(pairs)
                 }

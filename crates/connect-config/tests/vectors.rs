@@ -34,7 +34,12 @@ fn config_values_are_those_of_java() {
     }
     println!("vectors config.jsonl: {equal} of {ran} equal");
     assert!(ran > 0, "no vectors in {}", file.display());
-    assert_eq!(equal, ran, "{} of {ran} vectors differ, see above", ran - equal);
+    assert_eq!(
+        equal,
+        ran,
+        "{} of {ran} vectors differ, see above",
+        ran - equal
+    );
 }
 
 /// The value, or the error's message.
@@ -46,14 +51,22 @@ fn answer(case: &Value) -> Result<ConfigValueData, String> {
         return parse_type(KEY, text, config_type, &known_class).map_err(|error| error.to_string());
     };
     // A validator that cannot be made panics with Java's message.
-    let validator = panic::catch_unwind(|| make_validator(validator))
-        .map_err(|panic| panic.downcast_ref::<&str>().copied().unwrap_or_default().to_owned())?;
+    let validator = panic::catch_unwind(|| make_validator(validator)).map_err(|panic| {
+        panic
+            .downcast_ref::<&str>()
+            .copied()
+            .unwrap_or_default()
+            .to_owned()
+    })?;
     let mut key = ConfigKey::new(KEY, config_type);
     if let Some(validator) = validator {
         key = key.validator(validator);
     }
     let props: Properties = text.map(|text| (KEY, text)).into_iter().collect();
-    match ConfigDef::new().define(key).parse_with(&props, &known_class) {
+    match ConfigDef::new()
+        .define(key)
+        .parse_with(&props, &known_class)
+    {
         Ok(parsed) => Ok(parsed.value(KEY).expect("the key is defined").clone()),
         Err(errors) => Err(errors.messages().collect::<Vec<_>>().join("\n")),
     }
@@ -87,7 +100,9 @@ fn make_validator(validator: &Value) -> Option<Validator> {
         .expect("`validator` has one member");
     let texts = |value: &Value| -> Vec<String> {
         let items = value.as_array().expect("a list of texts").iter();
-        items.map(|item| item.as_str().expect("a text").to_owned()).collect()
+        items
+            .map(|item| item.as_str().expect("a text").to_owned())
+            .collect()
     };
     let flag = |name: &str| argument[name].as_bool().expect("a flag");
     Some(match name.as_str() {
@@ -140,7 +155,9 @@ fn compare(case: &Value, answer: Result<ConfigValueData, String>) -> Result<(), 
     };
     let equal = match (expect.get("error"), &answer) {
         (None, Ok(value)) => {
-            let printed = expect.get("text").is_none_or(|text| text == &value.to_string());
+            let printed = expect
+                .get("text")
+                .is_none_or(|text| text == &value.to_string());
             printed && same_value(&expect["value"], value)
         }
         (Some(error), Err(message)) => same_message(case, error, message),
@@ -178,13 +195,17 @@ fn same_value(expected: &Value, actual: &ConfigValueData) -> bool {
         ConfigValueData::Short(value) => tag("$int16") == Some(i64::from(*value)),
         // Without point and exponent a number is a long, with either it is a double.
         ConfigValueData::Long(value) => expected.as_i64() == Some(*value),
-        ConfigValueData::Double(value) => expected_double(expected)
-            .is_some_and(|expected| expected.to_bits() == value.to_bits() || expected.is_nan() && value.is_nan()),
+        ConfigValueData::Double(value) => expected_double(expected).is_some_and(|expected| {
+            expected.to_bits() == value.to_bits() || expected.is_nan() && value.is_nan()
+        }),
         ConfigValueData::String(text) => expected.as_str() == Some(text),
         ConfigValueData::Password(secret) => expected.as_str() == Some(secret.value()),
         ConfigValueData::Class(name) => expected.as_str() == Some(name.as_str()),
         ConfigValueData::List(items) => expected.as_array().is_some_and(|expected| {
-            expected.iter().map(Value::as_str).eq(items.iter().map(|item| Some(item.as_str())))
+            expected
+                .iter()
+                .map(Value::as_str)
+                .eq(items.iter().map(|item| Some(item.as_str())))
         }),
     }
 }
@@ -193,7 +214,8 @@ fn expected_double(expected: &Value) -> Option<f64> {
     match expected {
         Value::Number(number) => {
             let text = number.to_string();
-            text.contains(['.', 'e', 'E']).then(|| text.parse().expect("a JSON number"))
+            text.contains(['.', 'e', 'E'])
+                .then(|| text.parse().expect("a JSON number"))
         }
         tagged => match tagged.get("$float64")?.as_str()? {
             "NaN" => Some(f64::NAN),

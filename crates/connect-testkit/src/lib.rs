@@ -1,7 +1,10 @@
-//! What tests of several rooms share: records as JSON text, and the recorded answers of the Java classes.
+//! What tests of several rooms share: records as JSON text, the recorded answers of the Java classes, and
+//! real Kafka clusters.
 //!
-//! Lives here: the record envelope ([`envelope`]) and the runner of the vector files ([`vectors`]).
+//! Lives here: the record envelope ([`envelope`]), the runner of the vector files ([`vectors`]), Apache
+//! Kafka started from its jars ([`kafka`]).
 //! Never here: the tests themselves; each stands beside what it proves.
 
 pub mod envelope;
+pub mod kafka;
 pub mod vectors;

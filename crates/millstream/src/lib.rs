@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Millstream: everything composed into one program.
+//!
+//! Lives here: the list of plugins ([`plugins`]), the command line ([`cli`]), standalone mode.
+//! Lives elsewhere: the worker (`connect_worker`), each plugin in its own crate.
+
+pub mod cli;
+pub mod exit;
+pub mod logging;
+pub mod plugins;
+pub mod standalone;

@@ -1,0 +1,246 @@
+//! Between records and the bytes of a topic, with the converters of a connector.
+//!
+//! Lives here: choosing the converters, and running them over one record of either direction.
+//! Lives elsewhere: the converters (`connect_converters`), what becomes of a failed record (`errors`).
+
+use crate::errors::{Stage, Tolerance, describe};
+use crate::plugins::Plugins;
+use crate::worker_config::WorkerConfig;
+use bytes::Bytes;
+use connect_api::data::{Headers, SharedSlice, Str};
+use connect_api::{
+    ConnectError, ConnectRecord, Converter, ConverterType, HeaderConverter, KafkaHeader, Result, SinkRecord,
+    SourceRecord, TimestampType,
+};
+use connect_config::{ConfigErrors, Properties};
+use kafka_wire::RecordView;
+use std::sync::Arc;
+
+/// The converters of one task.
+pub struct Converters {
+    key: Named<dyn Converter>,
+    value: Named<dyn Converter>,
+    header: Named<dyn HeaderConverter>,
+}
+
+struct Named<C: ?Sized> {
+    class: String,
+    converter: Box<C>,
+}
+
+impl Converters {
+    /// The connector's own converters where it names one, else the worker's. Settings go with the class:
+    /// those of the worker do not reach a converter that the connector names.
+    pub fn new(plugins: &Plugins, worker: &WorkerConfig, connector: &Properties) -> Result<Self, ConfigErrors> {
+        let mut errors = ConfigErrors::new();
+        let mut choose = |key: &str, worker_class: &str| match connector.get(key) {
+            Some(class) => (class.trim().to_string(), connector.originals_with_prefix(&format!("{key}."))),
+            None => (worker_class.to_string(), worker.originals.originals_with_prefix(&format!("{key}."))),
+        };
+        let mut data = |key: &'static str, worker_class: &str, converter_type, errors: &mut ConfigErrors| {
+            let (class, settings) = choose(key, worker_class);
+            let made = plugins.new_converter(&class).map_err(|message| errors.add(key, message)).ok()?;
+            let mut converter = made;
+            match converter.configure(&settings, converter_type) {
+                Ok(()) => Some(Named { class, converter }),
+                Err(error) => {
+                    errors.add(key, error.to_string());
+                    None
+                }
+            }
+        };
+        let key = data("key.converter", &worker.key_converter, ConverterType::Key, &mut errors);
+        let value = data("value.converter", &worker.value_converter, ConverterType::Value, &mut errors);
+        let (class, settings) = choose("header.converter", &worker.header_converter);
+        let header = match plugins.new_header_converter(&class) {
+            Ok(mut converter) => match converter.configure(&settings) {
+                Ok(()) => Some(Named { class, converter }),
+                Err(error) => {
+                    errors.add("header.converter", error.to_string());
+                    None
+                }
+            },
+            Err(message) => {
+                errors.add("header.converter", message);
+                None
+            }
+        };
+        match (key, value, header) {
+            (Some(key), Some(value), Some(header)) => Ok(Self { key, value, header }),
+            _ => Err(errors),
+        }
+    }
+}
+
+/// Turns consumed records into sink records.
+pub struct SinkConversion {
+    converters: Converters,
+    tolerance: Arc<Tolerance>,
+    /// Reused by records that have headers.
+    headers: Vec<KafkaHeader>,
+}
+
+impl SinkConversion {
+    pub fn new(converters: Converters, tolerance: Arc<Tolerance>) -> Self {
+        Self { converters, tolerance, headers: Vec::new() }
+    }
+
+    /// The record for the task; `None` when it failed and that is tolerated.
+    ///
+    /// `payload`: the buffer that `view` lies in. Texts and bytes of the record share it.
+    pub fn convert(
+        &mut self,
+        topic: &Arc<str>,
+        partition: i32,
+        payload: &Bytes,
+        view: &RecordView<'_>,
+        timestamp_type: TimestampType,
+    ) -> Result<Option<SinkRecord>> {
+        self.headers.clear();
+        for header in view.headers() {
+            let header = header.map_err(|error| self.corrupt(topic, partition, view, error))?;
+            self.headers.push(KafkaHeader {
+                key: Str::from_utf8_lossy(payload.slice_ref(header.key)),
+                value: header.value.map(|value| payload.slice_ref(value)),
+            });
+        }
+        let key = view.key.map(|bytes| SharedSlice::part(payload, bytes));
+        let key = match self.converters.key.converter.to_connect_data_with_headers(topic, &self.headers, key) {
+            Ok(key) => key,
+            Err(error) => return self.skip(Stage::KeyConverter, topic, partition, view, error),
+        };
+        let value = view.value.map(|bytes| SharedSlice::part(payload, bytes));
+        let value = match self.converters.value.converter.to_connect_data_with_headers(topic, &self.headers, value) {
+            Ok(value) => value,
+            Err(error) => return self.skip(Stage::ValueConverter, topic, partition, view, error),
+        };
+        let headers = match self.convert_headers(topic) {
+            Ok(headers) => headers,
+            Err(error) => return self.skip(Stage::HeaderConverter, topic, partition, view, error),
+        };
+        let has_time = view.timestamp_ms != -1;
+        let record = ConnectRecord {
+            topic: topic.clone(),
+            kafka_partition: Some(partition),
+            key_schema: key.schema,
+            key: key.value,
+            value_schema: value.schema,
+            value: value.value,
+            timestamp: has_time.then_some(view.timestamp_ms),
+            headers,
+        };
+        let timestamp_type = if has_time { timestamp_type } else { TimestampType::NoTimestampType };
+        Ok(Some(SinkRecord { record, kafka_offset: view.offset, timestamp_type, original: None }))
+    }
+
+    fn convert_headers(&mut self, topic: &str) -> Result<Headers> {
+        let mut headers = Headers::new();
+        for header in &self.headers {
+            let bytes = header.value.as_ref().map(SharedSlice::whole);
+            let data = self.converters.header.converter.to_connect_header(topic, &header.key, bytes)?;
+            headers.add(header.key.clone(), data);
+        }
+        Ok(headers)
+    }
+
+    fn skip(
+        &self,
+        stage: Stage,
+        topic: &str,
+        partition: i32,
+        view: &RecordView<'_>,
+        error: ConnectError,
+    ) -> Result<Option<SinkRecord>> {
+        let class = match stage {
+            Stage::KeyConverter => &self.converters.key.class,
+            Stage::HeaderConverter => &self.converters.header.class,
+            _ => &self.converters.value.class,
+        };
+        self.tolerance.failed(stage, class, error, || describe(topic, partition, view.offset))?;
+        Ok(None)
+    }
+
+    fn corrupt(
+        &self,
+        topic: &str,
+        partition: i32,
+        view: &RecordView<'_>,
+        cause: impl std::error::Error + Send + Sync + 'static,
+    ) -> ConnectError {
+        ConnectError::data("a record's headers are damaged")
+            .with("topic", topic)
+            .with("partition", partition)
+            .with("offset", view.offset)
+            .caused_by(cause)
+    }
+}
+
+/// Turns source records into the bytes of a topic.
+pub struct SourceConversion {
+    converters: Converters,
+    tolerance: Arc<Tolerance>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    headers: Vec<KafkaHeader>,
+}
+
+/// A record as it goes to the topic. Borrows the converters' buffers and the record itself.
+pub struct Encoded<'a> {
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [KafkaHeader],
+}
+
+impl SourceConversion {
+    pub fn new(converters: Converters, tolerance: Arc<Tolerance>) -> Self {
+        Self { converters, tolerance, key: Vec::new(), value: Vec::new(), headers: Vec::new() }
+    }
+
+    /// The bytes of a record; `None` when it failed and that is tolerated.
+    pub fn convert<'a>(&'a mut self, record: &'a SourceRecord) -> Result<Option<Encoded<'a>>> {
+        let Self { converters, tolerance, key: key_buffer, value: value_buffer, headers } = self;
+        let topic = &*record.topic;
+        let which = || format!("source record is = {record:?}");
+        headers.clear();
+        for header in &record.headers {
+            let converted =
+                converters.header.converter.from_connect_header(topic, &header.key, header.schema.as_ref(), &header.value);
+            match converted {
+                Ok(value) => headers.push(KafkaHeader { key: header.key.clone(), value }),
+                Err(error) => {
+                    tolerance.failed(Stage::HeaderConverter, &converters.header.class, error, which)?;
+                    return Ok(None);
+                }
+            }
+        }
+        let key = converters.key.converter.from_connect_data_with_headers(
+            topic,
+            headers,
+            record.key_schema.as_ref(),
+            &record.key,
+            key_buffer,
+        );
+        let key = match key {
+            Ok(key) => key,
+            Err(error) => {
+                tolerance.failed(Stage::KeyConverter, &converters.key.class, error, which)?;
+                return Ok(None);
+            }
+        };
+        let value = converters.value.converter.from_connect_data_with_headers(
+            topic,
+            headers,
+            record.value_schema.as_ref(),
+            &record.value,
+            value_buffer,
+        );
+        let value = match value {
+            Ok(value) => value,
+            Err(error) => {
+                tolerance.failed(Stage::ValueConverter, &converters.value.class, error, which)?;
+                return Ok(None);
+            }
+        };
+        Ok(Some(Encoded { key, value, headers }))
+    }
+}

@@ -1,0 +1,119 @@
+//! What source and sink tasks have in common: an id, a target state, an end.
+//!
+//! Lives here: running a task's loop to its end, its panic or its time limit, and saying so.
+//! Lives elsewhere: the loops (`source_task`, `sink_task`).
+
+use crate::panics::caught;
+use crate::status::{ConnectorTaskId, State, StatusListener, TargetState};
+use connect_api::ConnectError;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{Instrument, error, error_span, info, warn};
+
+/// A task that was started. Dropping it without [`TaskHandle::ended`] lets the task run on.
+pub struct TaskHandle {
+    pub id: ConnectorTaskId,
+    target: watch::Sender<TargetState>,
+    join: JoinHandle<()>,
+}
+
+/// What a task's loop sees of the worker's wishes.
+#[derive(Clone)]
+pub struct Target(watch::Receiver<TargetState>);
+
+impl Target {
+    pub fn get(&self) -> TargetState {
+        *self.0.borrow()
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.get() == TargetState::Stopped
+    }
+
+    /// Returns when the target is another than when it was last seen here.
+    pub async fn changed(&mut self) {
+        // A worker that is gone wants its tasks gone too.
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub async fn stopping(&mut self) {
+        if self.0.wait_for(|target| *target == TargetState::Stopped).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl TaskHandle {
+    /// Starts a task on the data runtime. `run` makes the loop's future there.
+    pub fn spawn<F>(
+        runtime: &Handle,
+        id: ConnectorTaskId,
+        target: TargetState,
+        listener: Arc<dyn StatusListener>,
+        run: impl FnOnce(Target) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), ConnectError>> + Send + 'static,
+    {
+        let (sender, receiver) = watch::channel(target);
+        let receiver = Target(receiver);
+        let looped = run(receiver.clone());
+        let span = error_span!("task", connector = %id.connector, task = id.task);
+        let task_id = id.clone();
+        let watched = async move {
+            let result = caught(looped).await;
+            finish(&task_id, result, receiver.is_stopping(), &*listener);
+        };
+        let join = runtime.spawn(watched.instrument(span));
+        Self { id, target: sender, join }
+    }
+
+    pub fn set_target(&self, target: TargetState) {
+        self.target.send_replace(target);
+    }
+
+    /// Waits for the end of a task that was told to stop; after `deadline` it is abandoned, so that it
+    /// commits nothing any more. Returns whether it ended by itself.
+    pub async fn ended(mut self, deadline: Instant) -> bool {
+        if tokio::time::timeout_at(deadline, &mut self.join).await.is_ok() {
+            return true;
+        }
+        warn!(
+            connector = %self.id.connector,
+            task = self.id.task,
+            "task did not stop within task.shutdown.graceful.timeout.ms and is abandoned; what it did not commit comes again"
+        );
+        self.join.abort();
+        false
+    }
+}
+
+fn finish(
+    id: &ConnectorTaskId,
+    result: Result<Result<(), ConnectError>, crate::panics::Panic>,
+    stopping: bool,
+    listener: &dyn StatusListener,
+) {
+    let trace = match result {
+        Ok(Ok(())) => {
+            info!("task stopped");
+            listener.task_changed(id, State::Unassigned);
+            return;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => format!("{panic}\n{}", panic.trace()),
+    };
+    if stopping {
+        warn!(error = trace, "task failed while it stopped");
+        listener.task_changed(id, State::Unassigned);
+        return;
+    }
+    error!(error = trace, "task failed and stays so until it is restarted");
+    listener.task_changed(id, State::Failed { trace });
+}

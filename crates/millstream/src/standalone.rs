@@ -1,0 +1,211 @@
+//! Standalone mode: one worker, connectors from files, offsets in a file.
+//!
+//! Lives here: reading the files, the runtimes, signals, the order of starting and stopping.
+//! Lives elsewhere: connectors and tasks (`connect_worker`).
+//! Source: `ConnectStandalone` of Apache Kafka 4.3.
+
+use crate::cli::StandaloneArgs;
+use crate::exit::Exit;
+use crate::plugins::plugins;
+use connect_backing_store::FileOffsetBackingStore;
+use connect_config::{ConnectorFile, InitialState, Properties};
+use connect_worker::worker_config;
+use connect_worker::{
+    ConnectorRequest, ConnectorTaskId, State, StatusListener, TargetState, Worker, WorkerConfig,
+    WorkerParts,
+};
+use kafka_client::settings::{self, AdminSettings, ClientKind};
+use kafka_client::client::Refresh;
+use kafka_client::{Client, ClientError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+
+/// How often to say that Kafka does not answer yet.
+const NO_KAFKA_SAID_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs until a signal. Every failure has been logged when this returns.
+pub fn run(args: &StandaloneArgs) -> Exit {
+    let begin = Instant::now();
+    // Data work has threads of its own: a plugin that blocks them all stops neither heartbeats nor signals.
+    let data = match Builder::new_multi_thread().thread_name("data").enable_all().build() {
+        Ok(data) => data,
+        Err(cause) => return fail(Exit::WorkerFailed, &format!("cannot start threads: {cause}")),
+    };
+    let control = match Builder::new_current_thread().enable_all().build() {
+        Ok(control) => control,
+        Err(cause) => return fail(Exit::WorkerFailed, &format!("cannot start a runtime: {cause}")),
+    };
+    let exit = control.block_on(run_worker(args, data.handle().clone(), begin));
+    // A plugin that still blocks a thread must not keep the process.
+    data.shutdown_background();
+    exit
+}
+
+async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(cause) => return fail(Exit::WorkerFailed, &format!("cannot listen to signals: {cause}")),
+    };
+    let config = match read_worker(&args.worker) {
+        Ok(config) => config,
+        Err(message) => return fail(Exit::WorkerFailed, &message),
+    };
+    let offsets = match FileOffsetBackingStore::open(&config.offset_storage_file) {
+        Ok(offsets) => Arc::new(offsets),
+        Err(cause) => return fail(Exit::WorkerFailed, &cause.to_string()),
+    };
+    tokio::select! {
+        connected = find_kafka(&config.originals) => match connected {
+            Ok(cluster) => info!(cluster_id = cluster, "connected to Kafka"),
+            Err(message) => return fail(Exit::WorkerFailed, &message),
+        },
+        () = signals.first() => return Exit::Success,
+    }
+    let parts = WorkerParts {
+        config,
+        plugins: Arc::new(plugins()),
+        offsets,
+        connect: Arc::new(Client::connect),
+        listener: Arc::new(LoggedStatus),
+        control: Handle::current(),
+        data,
+    };
+    let (mut worker, requests) = Worker::new(parts);
+    for path in &args.connectors {
+        if let Err(message) = start_connector(&mut worker, path).await {
+            let exit = fail(Exit::ConnectorFailed, &message);
+            worker.stop().await;
+            return exit;
+        }
+    }
+    info!(connectors = args.connectors.len(), took_ms = begin.elapsed().as_millis() as u64, "worker started");
+    serve(&mut worker, requests, &mut signals).await;
+    info!("stopping; a second signal ends at once");
+    tokio::select! {
+        () = worker.stop() => info!("worker stopped"),
+        number = signals.next() => {
+            warn!("ended at once by a second signal; what was not committed comes again");
+            std::process::exit(128 + number);
+        }
+    }
+    Exit::Success
+}
+
+/// Until the first signal: what connectors ask for.
+async fn serve(
+    worker: &mut Worker,
+    mut requests: mpsc::UnboundedReceiver<ConnectorRequest>,
+    signals: &mut Signals,
+) {
+    loop {
+        tokio::select! {
+            () = signals.first() => return,
+            Some(request) = requests.recv() => worker.on_request(request).await,
+        }
+    }
+}
+
+fn read_worker(path: &Path) -> Result<WorkerConfig, String> {
+    let shown = path.display();
+    let bytes = std::fs::read(path)
+        .map_err(|cause| format!("cannot read the worker configuration {shown}: {cause}"))?;
+    let properties = Properties::from_bytes(&bytes)
+        .map_err(|cause| format!("the worker configuration {shown} is no properties file: {cause}"))?;
+    let is_client_key = |key: &str| settings::knows(ClientKind::Admin, key);
+    for warning in worker_config::warnings(&properties, &is_client_key) {
+        warn!(file = %shown, "{warning}");
+    }
+    WorkerConfig::parse(&properties).map_err(|errors| format!("{shown}: {errors}"))
+}
+
+async fn start_connector(worker: &mut Worker, path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let bytes = std::fs::read(path)
+        .map_err(|cause| format!("cannot read the connector configuration {shown}: {cause}"))?;
+    let file = ConnectorFile::parse(&bytes, &shown.to_string()).map_err(|cause| cause.to_string())?;
+    let target = match file.initial_state {
+        None | Some(InitialState::Running) => TargetState::Started,
+        Some(InitialState::Paused) => TargetState::Paused,
+        Some(InitialState::Stopped) => TargetState::Stopped,
+    };
+    let started = worker.start_connector(file.config, target).await;
+    started.map_err(|cause| format!("{shown}: {cause}"))
+}
+
+/// Waits until a broker answers, no longer than an admin client would. Returns the cluster's id.
+async fn find_kafka(worker: &Properties) -> Result<String, String> {
+    let config = connect_worker::client_config::admin(worker, &Properties::new(), "connect-cluster-id");
+    let known = config.iter().filter(|(key, _)| settings::knows(ClientKind::Admin, key));
+    let known = known.filter_map(|(key, value)| Some((key.to_string(), value?.to_string())));
+    let parsed = AdminSettings::parse(known).map_err(|errors| errors.to_string())?;
+    for ignored in &parsed.ignored {
+        debug!("{ignored}");
+    }
+    let patience = parsed.settings.default_api_timeout;
+    let client = Client::connect(parsed.settings.connection);
+    let begin = Instant::now();
+    let mut said = begin;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let error: ClientError = match client.refresh_metadata(Refresh::Tracked).await {
+            Ok(metadata) => return Ok(metadata.cluster_id.clone().unwrap_or_default()),
+            Err(error) => error,
+        };
+        if !error.is_retriable() || begin.elapsed() + pause >= patience {
+            return Err(format!("no Kafka after {} s: {error}", begin.elapsed().as_secs()));
+        }
+        if said == begin || said.elapsed() >= NO_KAFKA_SAID_EVERY {
+            said = Instant::now();
+            warn!(wait_s = patience.as_secs(), "no Kafka yet, trying on: {error}");
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+fn fail(exit: Exit, message: &str) -> Exit {
+    error!("{message}");
+    exit
+}
+
+/// Task and connector states of a standalone worker are its log lines, which the worker writes itself.
+struct LoggedStatus;
+
+impl StatusListener for LoggedStatus {
+    fn connector_changed(&self, connector: &str, state: State) {
+        debug!(connector, state = state.name(), "connector state");
+    }
+
+    fn task_changed(&self, id: &ConnectorTaskId, state: State) {
+        debug!(connector = %id.connector, task = id.task, state = state.name(), "task state");
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn first(&mut self) {
+        self.next().await;
+    }
+
+    /// The number of the next signal.
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+        }
+    }
+}
