@@ -18,6 +18,7 @@ mod encoding;
 mod free;
 mod shapes;
 mod lead;
+mod slot;
 mod envelope;
 mod node;
 mod schema_in;
