@@ -30,6 +30,8 @@ mod plans;
 mod schema_out;
 mod key_texts;
 mod text;
+mod fragment;
+mod integer;
 
 pub use config::{DecimalFormat, config_def};
 
