@@ -60,7 +60,13 @@ enum State {
 
 impl Broker {
     pub fn new(node: i32, address: SocketAddr, dir: PathBuf, kept: Kept) -> Self {
-        Self { node, address, dir, kept, state: State::Stopped }
+        Self {
+            node,
+            address,
+            dir,
+            kept,
+            state: State::Stopped,
+        }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -86,7 +92,10 @@ impl Broker {
     pub fn spawn(&mut self, libs: &Path, jvm: &[String]) -> Result<()> {
         let log4j = self.dir.join("log4j2.properties");
         fs::write(&log4j, LOG4J)?;
-        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())?;
         let mut option = std::ffi::OsString::from("-Dlog4j2.configurationFile=");
         option.push(&log4j);
         let java = Command::new("java")
@@ -174,7 +183,10 @@ pub(super) fn format_all(brokers: &[Broker], libs: &Path) -> Result<()> {
     for (node, mut child, log_file) in running {
         let status = child.wait()?;
         if !status.success() {
-            bail!("formatting the storage of broker {node} ended with {status}\n{}", tail_of(&log_file));
+            bail!(
+                "formatting the storage of broker {node} ended with {status}\n{}",
+                tail_of(&log_file)
+            );
         }
     }
     Ok(())
@@ -242,7 +254,10 @@ pub(super) fn terminate(pid: u32) -> Result<()> {
 /// Sends a signal by the shell's own `kill`, as the standard library can only send SIGKILL.
 pub(super) fn signal(name: &str, pid: u32) -> Result<()> {
     let script = format!("kill -{name} {pid}");
-    let status = Command::new("sh").args(["-c", &script]).stderr(Stdio::null()).status()?;
+    let status = Command::new("sh")
+        .args(["-c", &script])
+        .stderr(Stdio::null())
+        .status()?;
     if !status.success() {
         bail!("could not send SIG{name} to process {pid}");
     }

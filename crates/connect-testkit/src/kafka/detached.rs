@@ -33,14 +33,27 @@ impl DetachedBroker {
             let node_dir = entry?.path();
             let properties = node_dir.join("server.properties");
             // A start that was interrupted leaves a directory without a process id.
-            let Ok(pid) = fs::read_to_string(node_dir.join("pid")) else { continue };
+            let Ok(pid) = fs::read_to_string(node_dir.join("pid")) else {
+                continue;
+            };
             let text = fs::read_to_string(&properties)
                 .with_context(|| format!("could not read {}", properties.display()))?;
             let (node, address) = node_and_address(&text).with_context(|| {
-                format!("{} has no node.id and PLAINTEXT listener", properties.display())
+                format!(
+                    "{} has no node.id and PLAINTEXT listener",
+                    properties.display()
+                )
             })?;
-            let pid = pid.trim().parse().with_context(|| format!("{}/pid", node_dir.display()))?;
-            brokers.push(Self { node, pid, address, properties });
+            let pid = pid
+                .trim()
+                .parse()
+                .with_context(|| format!("{}/pid", node_dir.display()))?;
+            brokers.push(Self {
+                node,
+                pid,
+                address,
+                properties,
+            });
         }
         brokers.sort_by_key(|broker| broker.node);
         Ok(brokers)
@@ -83,16 +96,26 @@ fn command_line(pid: u32) -> Option<String> {
     if let Ok(bytes) = fs::read(format!("/proc/{pid}/cmdline")) {
         return Some(String::from_utf8_lossy(&bytes).into_owned());
     }
-    let ps = Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output().ok()?;
-    ps.status.success().then(|| String::from_utf8_lossy(&ps.stdout).into_owned())
+    let ps = Command::new("ps")
+        .args(["-o", "args=", "-p", &pid.to_string()])
+        .output()
+        .ok()?;
+    ps.status
+        .success()
+        .then(|| String::from_utf8_lossy(&ps.stdout).into_owned())
 }
 
 fn node_and_address(properties: &str) -> Option<(i32, SocketAddr)> {
     let value = |key: &str| {
-        properties.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        properties
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
     };
     let node = value("node.id")?.parse().ok()?;
-    let address = value("advertised.listeners")?.strip_prefix("PLAINTEXT://")?.parse().ok()?;
+    let address = value("advertised.listeners")?
+        .strip_prefix("PLAINTEXT://")?
+        .parse()
+        .ok()?;
     Some((node, address))
 }
 
