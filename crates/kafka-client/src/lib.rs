@@ -26,6 +26,9 @@ pub mod consumer;
 pub mod group;
 pub mod producer;
 
+#[cfg(test)]
+mod fake_broker;
+
 pub use client::{Client, CoordinatorKind, Lane, Target};
 pub use connection::{Connection, Pending};
 pub use error::{ClientError, ErrorKind, KafkaErrorCode};
