@@ -60,8 +60,9 @@ impl FromStr for Decimal {
     type Err = ParseDecimalError;
 
     fn from_str(text: &str) -> Result<Self, ParseDecimalError> {
-        let missing_exponent =
-            || ParseDecimalError::new("Character array is missing \"exponent\" mark 'e' or 'E'.");
+        let missing_exponent = || {
+            ParseDecimalError::new("Character array is missing \"e\" notation exponential mark.")
+        };
         let (negative, number) = match text.as_bytes().first() {
             None => return Err(missing_exponent()),
             Some(b'-') => (true, &text[1..]),
@@ -144,17 +145,25 @@ fn parse_exponent(text: &str) -> Result<i64, ParseDecimalError> {
 }
 
 /// The text of `BigDecimal.toString`: plain while the exponent is at least -6 and the scale not negative,
-/// else scientific.
+/// else scientific. Allocates only for more than 38 digits.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.unscaled.magnitude().to_string();
+        let mut small = itoa::Buffer::new();
+        let large;
+        let digits = match u128::try_from(self.unscaled.magnitude()) {
+            Ok(magnitude) => small.format(magnitude),
+            Err(_) => {
+                large = self.unscaled.magnitude().to_string();
+                &large
+            }
+        };
         if self.unscaled.sign() == Sign::Minus {
             f.write_str("-")?;
         }
         let scale = i64::from(self.scale);
         let adjusted = digits.len() as i64 - 1 - scale;
         if scale == 0 {
-            return f.write_str(&digits);
+            return f.write_str(digits);
         }
         if scale > 0 && adjusted >= -6 {
             let point = digits.len() as i64 - scale;
@@ -162,7 +171,8 @@ impl fmt::Display for Decimal {
                 let (whole, fraction) = digits.split_at(point as usize);
                 write!(f, "{whole}.{fraction}")
             } else {
-                write!(f, "0.{}{digits}", "0".repeat(-point as usize))
+                let zeros = &"00000"[..-point as usize];
+                write!(f, "0.{zeros}{digits}")
             };
         }
         let (first, rest) = digits.split_at(1);
@@ -174,5 +184,66 @@ impl fmt::Display for Decimal {
             write!(f, "E{adjusted:+}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Observed on Java 17.
+    #[test]
+    fn texts_are_read_and_printed_as_in_java() {
+        let rows = [
+            ("0", "0"),
+            ("-0.0", "0.0"),
+            ("+5.", "5"),
+            (".5", "0.5"),
+            ("12.340", "12.340"),
+            ("1e3", "1E+3"),
+            ("1E-6", "0.000001"),
+            ("1E-7", "1E-7"),
+            ("-12345e-10", "-0.0000012345"),
+            ("-12345e-11", "-1.2345E-7"),
+            ("0e5", "0E+5"),
+            ("00012", "12"),
+            ("\u{661}\u{662}.\u{663}", "12.3"),
+            ("1e0000000000000000001", "1E+1"),
+            (
+                "123456789012345678901234567890123456789012345e-3",
+                "123456789012345678901234567890123456789012.345",
+            ),
+            (
+                "",
+                "Character array is missing \"e\" notation exponential mark.",
+            ),
+            ("-", "No digits found."),
+            (".", "No digits found."),
+            (
+                "1..2",
+                "Character array contains more than one decimal point.",
+            ),
+            (
+                "1x",
+                "Character x is neither a decimal digit number, decimal point, nor \"e\" notation exponential mark.",
+            ),
+            (
+                "1234567890123456789x",
+                "Character array is missing \"e\" notation exponential mark.",
+            ),
+            ("1e", "No exponent digits."),
+            ("1e+", "No exponent digits."),
+            ("1ex", "Not a digit."),
+            ("1e12345678901", "Too many nonzero exponent digits."),
+            ("1e2147483648", "Exponent overflow."),
+            ("1.5e-2147483647", "Scale out of range."),
+        ];
+        for (text, expected) in rows {
+            let printed = match text.parse::<Decimal>() {
+                Ok(decimal) => decimal.to_string(),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(printed, expected, "{text}");
+        }
     }
 }

@@ -4,10 +4,12 @@
 //! builder, [`Headers`].
 //! Never here: bytes on a topic (converters), Kafka's wire.
 
+pub mod calendar;
 mod decimal;
 mod digits;
 mod header;
 pub mod java_number;
+mod java_text;
 mod map;
 mod schema;
 mod slice;
@@ -18,6 +20,7 @@ mod value;
 
 pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
+pub use java_text::{append_java_text, java_text};
 pub use map::{Keys, Map};
 pub use schema::{Field, Schema, SchemaBuilder, SchemaData, Type, logical};
 pub use slice::SharedSlice;
