@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::state::*;
+use crate::client::Backoff;
 use crate::error::{ClientError, KafkaErrorCode as Code};
 
 const PARTITIONS: u8 = 7;
@@ -115,8 +116,7 @@ fn settings(instance_id: Option<String>) -> GroupSettings {
         session_timeout: SESSION,
         rebalance_timeout: REBALANCE,
         heartbeat_interval: Duration::from_secs(3),
-        retry_backoff: Duration::from_millis(100),
-        retry_backoff_max: Duration::from_secs(1),
+        retry_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(1), "seed"),
         request_timeout: Duration::from_secs(30),
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::client::Backoff;
 use crate::error::{ClientError, ErrorKind, KafkaErrorCode as Code};
 
 /// How one member behaves. All times are those of the Java properties of the same name.
@@ -29,8 +30,7 @@ pub struct GroupSettings {
     /// wait for this member in a rebalance, and how long its user may be away.
     pub rebalance_timeout: Duration,
     pub heartbeat_interval: Duration,
-    pub retry_backoff: Duration,
-    pub retry_backoff_max: Duration,
+    pub retry_backoff: Backoff,
     pub request_timeout: Duration,
 }
 
@@ -112,7 +112,7 @@ pub struct Joined {
 #[derive(Debug, Clone)]
 pub enum Event {
     Tick,
-    /// The user is alive.
+    /// The user was alive at the time of the step, which may lie in the past.
     Polled,
     /// Answer to [`GroupEvent::Rejoin`]: protocols in the order of preference.
     Join(Vec<(String, Bytes)>),
@@ -306,7 +306,10 @@ impl Member {
         let mut actions = Vec::new();
         match event {
             Event::Tick => {}
-            Event::Polled => self.heartbeat.poll_ends_at = now + self.settings.rebalance_timeout,
+            Event::Polled => {
+                let ends_at = now + self.settings.rebalance_timeout;
+                self.heartbeat.poll_ends_at = self.heartbeat.poll_ends_at.max(ends_at);
+            }
             Event::Join(protocols) => self.on_join(protocols, now),
             Event::Assign(assignments) => self.on_assign(assignments, &mut actions),
             Event::AssignFailed(error) => self.on_assign_failed(error, now, &mut actions),
@@ -446,7 +449,7 @@ impl Member {
     }
 
     fn on_join_error(&mut self, error: ClientError, now: Instant, actions: &mut Vec<Action>) {
-        let retry_at = now + self.settings.retry_backoff;
+        let retry_at = now + self.settings.retry_backoff.delay(0);
         match error.code() {
             Some(Code::UNKNOWN_MEMBER_ID) => {
                 self.lose_generation("encountered UNKNOWN_MEMBER_ID from JOIN_GROUP response", Forget::MemberId, actions);
@@ -478,7 +481,7 @@ impl Member {
         if error.is_retriable() {
             self.rejoin_reason = format!("rebalance failed due to {}", error.message());
             self.phase = Phase::Joining;
-            self.request = Request::Due(now + self.settings.retry_backoff);
+            self.request = Request::Due(now + self.settings.retry_backoff.delay(0));
         } else {
             self.fail(error, actions);
         }
@@ -581,13 +584,15 @@ impl Member {
             }
             Some(Code::COORDINATOR_NOT_AVAILABLE | Code::NOT_COORDINATOR) => {
                 self.lose_coordinator(&error.to_string(), now, actions);
-                self.heartbeat.next_at = now + self.settings.retry_backoff;
+                self.heartbeat.next_at = now + self.settings.retry_backoff.delay(0);
             }
             _ if error.is_disconnect() || error.is_timeout() => {
                 self.lose_coordinator(&error.to_string(), now, actions);
-                self.heartbeat.next_at = now + self.settings.retry_backoff;
+                self.heartbeat.next_at = now + self.settings.retry_backoff.delay(0);
             }
-            _ if error.is_retriable() => self.heartbeat.next_at = now + self.settings.retry_backoff,
+            _ if error.is_retriable() => {
+                self.heartbeat.next_at = now + self.settings.retry_backoff.delay(0);
+            }
             _ if unchanged => self.fail(error, actions),
             _ => {}
         }
@@ -623,9 +628,8 @@ impl Member {
                 actions.push(Action::Note(Note::CoordinatorFound(broker)));
             }
             Err(error) if error.is_retriable() || error.is(Code::COORDINATOR_NOT_AVAILABLE) => {
-                let wait = backoff(self.settings.retry_backoff, self.settings.retry_backoff_max, self.find_failures);
+                self.find_at = Some(now + self.settings.retry_backoff.delay(self.find_failures));
                 self.find_failures = self.find_failures.saturating_add(1);
-                self.find_at = Some(now + wait);
             }
             Err(error) => self.fail(error, actions),
         }
@@ -737,9 +741,4 @@ impl Forget {
     fn of(code: Code) -> Self {
         if code == Code::ILLEGAL_GENERATION { Self::GenerationOnly } else { Self::MemberId }
     }
-}
-
-/// `retry.backoff.ms`, doubled with each failure up to `retry.backoff.max.ms`.
-pub(crate) fn backoff(initial: Duration, max: Duration, failures: u32) -> Duration {
-    initial.saturating_mul(1_u32 << failures.min(16)).min(max.max(initial))
 }

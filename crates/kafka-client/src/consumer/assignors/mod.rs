@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::TopicPartition;
 use super::protocol::Subscription;
+use crate::settings::Assignor;
 
 mod java_order;
 mod range;
@@ -29,15 +30,6 @@ pub(super) use java_order::order_of_keys;
 #[cfg(test)]
 mod tests;
 
-/// An entry of `partition.assignment.strategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Assignor {
-    Range,
-    RoundRobin,
-    Sticky,
-    CooperativeSticky,
-}
-
 /// How partitions change hands. The order is Java's: of several common ones the later is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RebalanceProtocol {
@@ -48,45 +40,15 @@ pub enum RebalanceProtocol {
     Cooperative,
 }
 
-impl Assignor {
-    /// Understands Kafka's protocol names and Java's class names, with or without the package.
-    pub fn parse(text: &str) -> Option<Self> {
-        let name = text.trim().rsplit('.').next().unwrap_or_default();
-        match name {
-            "range" | "RangeAssignor" => Some(Self::Range),
-            "roundrobin" | "RoundRobinAssignor" => Some(Self::RoundRobin),
-            "sticky" | "StickyAssignor" => Some(Self::Sticky),
-            "cooperative-sticky" | "CooperativeStickyAssignor" => Some(Self::CooperativeSticky),
-            _ => None,
-        }
-    }
-
-    /// The name under which members of the group vote for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Range => "range",
-            Self::RoundRobin => "roundrobin",
-            Self::Sticky => "sticky",
-            Self::CooperativeSticky => "cooperative-sticky",
-        }
-    }
-
-    fn supports(self, protocol: RebalanceProtocol) -> bool {
-        match protocol {
-            RebalanceProtocol::Eager => true,
-            RebalanceProtocol::Cooperative => self == Self::CooperativeSticky,
-        }
-    }
-
+impl RebalanceProtocol {
     /// The protocol of a member that offers `assignors`: cooperative when each of them allows it.
     ///
     /// The default list (range, cooperative-sticky) is therefore eager, as in Java.
-    pub fn rebalance_protocol(assignors: &[Self]) -> RebalanceProtocol {
-        let cooperative = RebalanceProtocol::Cooperative;
-        if !assignors.is_empty() && assignors.iter().all(|assignor| assignor.supports(cooperative)) {
-            cooperative
-        } else {
-            RebalanceProtocol::Eager
+    pub fn of(assignors: &[Assignor]) -> Self {
+        let cooperative = |assignor: &Assignor| *assignor == Assignor::CooperativeSticky;
+        match !assignors.is_empty() && assignors.iter().all(cooperative) {
+            true => Self::Cooperative,
+            false => Self::Eager,
         }
     }
 }
