@@ -16,7 +16,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Looks until the condition holds. What happens in another process cannot be waited for otherwise.
 ///
 /// Fails: when it does not hold after `limit`; `what` says what was waited for.
-pub fn eventually(limit: Duration, what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+pub fn eventually(
+    limit: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let begin = Instant::now();
     while !condition()? {
         if begin.elapsed() > limit {
@@ -38,9 +42,18 @@ impl Program {
     /// already; standard output too unless the command says otherwise.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
-        let child = command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
-        Ok(Self { child, log: log.to_path_buf() })
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .process_group(0);
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+        Ok(Self {
+            child,
+            log: log.to_path_buf(),
+        })
     }
 
     pub fn pid(&self) -> u32 {
@@ -71,7 +84,9 @@ impl Program {
 
     /// Sends a signal by name: `TERM`, `INT`.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status()?;
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status()?;
         anyhow::ensure!(status.success(), "cannot send SIG{name}");
         Ok(())
     }
@@ -90,7 +105,9 @@ impl Program {
         let log = self.log();
         ended.with_context(|| format!("its log:\n{log}"))?;
         let status = status.context("the program has ended")?;
-        Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
+        Ok(status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
     }
 }
 
