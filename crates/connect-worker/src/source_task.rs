@@ -9,7 +9,7 @@ use crate::conversion::{Converters, SourceConversion};
 use crate::errors::{Stage, Tolerance};
 use crate::offsets::ConnectorOffsets;
 use crate::status::{ConnectorTaskId, State, TargetState};
-use crate::submitted_records::{Run, StreamId, SubmittedRecords};
+use crate::submitted_records::SubmittedRecords;
 use crate::task::Target;
 use crate::worker::WorkerParts;
 use connect_api::{
@@ -18,15 +18,18 @@ use connect_api::{
 use connect_backing_store::RawOffsets;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
-use kafka_client::producer::{Acknowledged, Acknowledgements, Append, Producer, Topic};
+use kafka_client::producer::{Acknowledged, Acknowledgements, AppendError, Producer, Record, Token, Topic};
 use kafka_client::settings::{Parsed, ProducerSettings};
 use std::collections::HashMap;
+use std::iter::Peekable;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+/// The class that Java's logs name for a failed send.
+const PRODUCER_CLASS: &str = "org.apache.kafka.clients.producer.KafkaProducer";
 /// How often to say that a topic is not there.
 const NO_TOPIC_SAID_EVERY: Duration = Duration::from_secs(30);
 /// How soon to say so first: a topic that the broker creates is there by then.
@@ -60,7 +63,9 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let parsed = producer_settings(parts.producer)?;
     crate::worker::warn_of_ignored(&parsed.ignored, "producer");
     let client = (parts.worker.connect)(parsed.settings.connection.clone());
-    let (producer, acknowledgements) = Producer::new(client.clone(), parsed.settings);
+    let made = Producer::new(client.clone(), &parsed.settings);
+    let (producer, acknowledgements) =
+        made.map_err(|cause| ConnectError::config("cannot make the producer").caused_by(cause))?;
     let context = Arc::new(Context { config: parts.task_config.clone(), offsets: parts.offsets.clone() });
     let interval = parts.worker.config.offset_flush_interval;
     let mut source = SourceLoop {
@@ -70,9 +75,11 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         client,
         producer,
         acknowledgements,
+        arrived: Vec::new(),
         topics: HashMap::new(),
         last_topic: None,
         submitted: SubmittedRecords::default(),
+        refused: 0,
         kept: HashMap::new(),
         tolerance: parts.tolerance,
         commits: Commits {
@@ -141,13 +148,17 @@ struct SourceLoop {
     client: Client,
     producer: Producer,
     acknowledgements: Acknowledgements,
+    /// Acknowledgements that were taken and not looked at yet. Its room is used again.
+    arrived: Vec<Acknowledged>,
     topics: HashMap<Arc<str>, Topic>,
     /// The topic of the last record: successive records mostly share it.
     last_topic: Option<(Arc<str>, Topic)>,
     submitted: SubmittedRecords,
+    /// Records that Kafka refused and that are not tolerated: they are never acknowledged.
+    refused: u64,
     wants_commit_record: bool,
     /// Records until they are acknowledged, only for tasks that want `commit_record`.
-    kept: HashMap<(StreamId, u64), SourceRecord>,
+    kept: HashMap<(u32, u64), SourceRecord>,
     tolerance: Arc<Tolerance>,
     commits: Commits,
     worker: Arc<WorkerParts>,
@@ -182,6 +193,14 @@ enum Woken {
     Target,
 }
 
+/// How far records were appended.
+enum Appended {
+    All,
+    UntilFull,
+    UntilUnknownTopic(Arc<str>),
+    UntilUnknownPartition { topic: Topic, partition: i32 },
+}
+
 /// Whether the loop goes on.
 #[derive(PartialEq)]
 enum Flow {
@@ -200,9 +219,8 @@ impl SourceLoop {
                 }
                 TargetState::Started => {}
             }
-            while let Some(acknowledged) = self.acknowledgements.try_recv() {
-                self.acknowledge(acknowledged).await?;
-            }
+            self.acknowledgements.try_recv(&mut self.arrived);
+            self.acknowledge_arrived().await?;
             self.commit_if_due().await;
             let records = match self.poll().await? {
                 Woken::Target => continue,
@@ -221,37 +239,27 @@ impl SourceLoop {
 
     /// Polls the task; acknowledgements and commits go on meanwhile.
     async fn poll(&mut self) -> Result<Woken> {
-        let Self { task, acknowledgements, target, commits, submitted, wants_commit_record, .. } = self;
-        let mut waiting: Vec<Acknowledged> = Vec::new();
-        let woken = {
-            let mut polled = task.poll();
-            loop {
-                tokio::select! {
-                    biased;
-                    result = &mut polled => break Woken::Polled(result),
-                    () = target.changed() => break Woken::Target,
-                    Some(acknowledged) = acknowledgements.recv() => {
-                        // Errors and `commit_record` need the task, which is busy.
-                        if acknowledged.result.is_ok() && !*wants_commit_record {
-                            acknowledged.runs.iter().for_each(|run| submitted.acknowledge(Run {
-                                stream: run.stream, first: run.first, count: run.count,
-                            }));
-                        } else {
-                            waiting.push(acknowledged);
-                        }
+        let Self { task, acknowledgements, arrived, target, commits, submitted, wants_commit_record, .. } = self;
+        let mut polled = task.poll();
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut polled => return Ok(Woken::Polled(result)),
+                () = target.changed() => return Ok(Woken::Target),
+                true = acknowledgements.recv(arrived) => {
+                    if arrived.iter().any(|acknowledged| acknowledged.result.is_err()) {
+                        // A record may have been refused for good: no use in reading on.
+                        return Ok(Woken::Target);
                     }
-                    () = commits.due() => commits.step(submitted).await,
+                    if !*wants_commit_record {
+                        let runs = arrived.iter().flat_map(|acknowledged| acknowledged.runs.as_slice());
+                        runs.for_each(|run| submitted.acknowledge(*run));
+                        arrived.clear();
+                    }
                 }
-                if waiting.iter().any(|acknowledged| acknowledged.result.is_err()) {
-                    // A record was refused for good: no use in reading on.
-                    break Woken::Target;
-                }
+                () = commits.due() => commits.step(submitted).await,
             }
-        };
-        for acknowledged in waiting {
-            self.acknowledge(acknowledged).await?;
         }
-        Ok(woken)
     }
 
     async fn pause(&mut self) -> Result<()> {
@@ -260,7 +268,7 @@ impl SourceLoop {
         while self.target.get() == TargetState::Paused {
             tokio::select! {
                 () = self.target.changed() => {}
-                Some(acknowledged) = self.acknowledgements.recv() => self.acknowledge(acknowledged).await?,
+                true = self.acknowledgements.recv(&mut self.arrived) => self.acknowledge_arrived().await?,
                 () = self.commits.due() => self.commit_if_due().await,
             }
         }
@@ -274,51 +282,89 @@ impl SourceLoop {
     /// Converts and appends. `Stop`: told to stop while Kafka did not take more; what was not sent is read
     /// again after the next start.
     async fn send(&mut self, records: Vec<SourceRecord>) -> Result<Flow> {
-        for mut record in records {
-            let offset = record.source_offset.take();
-            let Some(topic) = self.topic(&record.topic).await? else { return Ok(Flow::Stop) };
-            let (stream, number) = self.submitted.submit(&record.source_partition, offset);
-            loop {
-                let Some(encoded) = self.conversion.convert(&record)? else {
-                    self.drop_record(stream, number, &record).await;
-                    break;
-                };
-                let headers = encoded.headers.iter().map(|header| (header.key.as_bytes(), header.value.as_deref()));
-                let appended = self.producer.append(
-                    topic,
-                    Append {
-                        partition: record.kafka_partition,
-                        timestamp_ms: record.timestamp.filter(|timestamp| *timestamp != -1),
-                        key: encoded.key,
-                        value: encoded.value,
-                        stream,
-                        number,
-                    },
-                    headers,
-                );
-                match appended {
-                    Ok(()) => break,
-                    Err(refused) if refused.is_full() => {
-                        if self.wait_for_room().await? == Flow::Stop {
-                            self.submitted.remove_last(stream);
-                            return Ok(Flow::Stop);
+        let mut records = records.into_iter().peekable();
+        loop {
+            let flow = match self.append(&mut records)? {
+                Appended::All => return Ok(Flow::GoOn),
+                Appended::UntilFull => self.wait_for_room().await?,
+                Appended::UntilUnknownTopic(topic) => self.resolve(topic).await?,
+                Appended::UntilUnknownPartition { topic, partition } => {
+                    tokio::select! {
+                        () = self.target.stopping() => Flow::Stop,
+                        there = self.producer.await_partition(topic, partition) => {
+                            there.map_err(|cause| {
+                                ConnectError::fatal("the record names a partition that is not there").caused_by(cause)
+                            })?;
+                            Flow::GoOn
                         }
                     }
-                    Err(refused) => {
-                        let error = ConnectError::data("the producer refused a record").caused_by(refused);
-                        let class = "org.apache.kafka.clients.producer.KafkaProducer";
-                        self.tolerance.failed(Stage::KafkaProduce, class, error, || describe(&record))?;
-                        self.drop_record(stream, number, &record).await;
-                        break;
-                    }
                 }
-            }
-            if self.wants_commit_record {
-                self.kept.insert((stream, number), record);
+            };
+            if flow == Flow::Stop {
+                return Ok(Flow::Stop);
             }
         }
-        self.producer.poke();
-        Ok(Flow::GoOn)
+    }
+
+    /// Appends until something has to be waited for; that record is then still the next one.
+    fn append(&mut self, records: &mut Peekable<std::vec::IntoIter<SourceRecord>>) -> Result<Appended> {
+        let Self { producer, conversion, submitted, topics, last_topic, kept, tolerance, .. } = self;
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        // Holds the producer's lock, and no `.await` is below.
+        let mut appender = producer.appender();
+        while let Some(record) = records.peek() {
+            let topic = match last_topic {
+                Some((name, topic)) if Arc::ptr_eq(name, &record.topic) => *topic,
+                _ => match topics.get(&record.topic) {
+                    Some(topic) => {
+                        *last_topic = Some((record.topic.clone(), *topic));
+                        *topic
+                    }
+                    None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
+                },
+            };
+            let Some(encoded) = conversion.convert(record)? else {
+                records.next();
+                continue;
+            };
+            let token = submitted.next_token(&record.source_partition);
+            let to_append = Record {
+                topic,
+                partition: record.kafka_partition,
+                timestamp_ms: checked_timestamp(record.timestamp)?.unwrap_or(now_ms),
+                key: encoded.key,
+                value: encoded.value,
+            };
+            let appended = if encoded.headers.is_empty() {
+                appender.append(&to_append, token)
+            } else {
+                let headers = encoded.headers.iter().map(|header| (header.key.as_bytes(), header.value.as_deref()));
+                appender.append_with_headers(&to_append, headers, token)
+            };
+            match appended {
+                Ok(_) => {
+                    let Some(mut record) = records.next() else { break };
+                    submitted.submit(token, record.source_offset.take());
+                    if self.wants_commit_record {
+                        kept.insert((token.stream, token.number), record);
+                    }
+                }
+                Err(AppendError::Full) => return Ok(Appended::UntilFull),
+                Err(AppendError::UnknownPartition(_)) => {
+                    let partition = record.kafka_partition.unwrap_or_default();
+                    return Ok(Appended::UntilUnknownPartition { topic, partition });
+                }
+                Err(AppendError::RecordTooLarge(cause)) => {
+                    let error = ConnectError::data("the record is too large for a topic").caused_by(cause);
+                    tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || describe(record))?;
+                    records.next();
+                }
+                Err(AppendError::Closed(cause)) => {
+                    return Err(ConnectError::fatal("the producer takes no more records").caused_by(cause));
+                }
+            }
+        }
+        Ok(Appended::All)
     }
 
     async fn wait_for_room(&mut self) -> Result<Flow> {
@@ -326,7 +372,7 @@ impl SourceLoop {
             tokio::select! {
                 biased;
                 () = self.target.stopping() => return Ok(Flow::Stop),
-                Some(acknowledged) = self.acknowledgements.recv() => self.acknowledge(acknowledged).await?,
+                true = self.acknowledgements.recv(&mut self.arrived) => self.acknowledge_arrived().await?,
                 ready = self.producer.ready() => {
                     ready.map_err(|cause| ConnectError::fatal("Kafka takes no more records").caused_by(cause))?;
                     return Ok(Flow::GoOn);
@@ -336,33 +382,25 @@ impl SourceLoop {
         }
     }
 
-    /// The producer's handle of a topic; `None` when told to stop while waiting for it.
-    async fn topic(&mut self, name: &Arc<str>) -> Result<Option<Topic>> {
-        if let Some((last, topic)) = &self.last_topic
-            && (Arc::ptr_eq(last, name) || last == name)
-        {
-            return Ok(Some(*topic));
-        }
-        if let Some(topic) = self.topics.get(name) {
-            self.last_topic = Some((name.clone(), *topic));
-            return Ok(Some(*topic));
-        }
+    /// Looks a topic up. `Stop`: told to stop while waiting for it.
+    async fn resolve(&mut self, name: Arc<str>) -> Result<Flow> {
         let begin = Instant::now();
         let mut said = begin + NO_TOPIC_SAID_AFTER;
-        let resolving = self.producer.topic(name.clone());
+        let resolving = self.producer.topic(&name);
         tokio::pin!(resolving);
         let topic = loop {
             tokio::select! {
-                () = self.target.stopping() => return Ok(None),
+                () = self.target.stopping() => return Ok(Flow::Stop),
                 topic = &mut resolving => {
-                    let failed = |cause| ConnectError::fatal("the topic cannot be written to").with("topic", name).caused_by(cause);
-                    break topic.map_err(failed)?;
+                    break topic.map_err(|cause| {
+                        ConnectError::fatal("the topic cannot be written to").with("topic", &name).caused_by(cause)
+                    })?;
                 }
                 () = tokio::time::sleep_until(said) => {
                     said += NO_TOPIC_SAID_EVERY;
-                    let reason = self.client.metadata().topic_error(name).map(|code| code.to_string());
+                    let reason = self.client.metadata().topic_error(&name).map(|code| code.to_string());
                     warn!(
-                        topic = &**name,
+                        topic = &*name,
                         waited_s = begin.elapsed().as_secs(),
                         reason,
                         "the topic is not there and the broker does not create it; create it and the task goes on"
@@ -370,9 +408,22 @@ impl SourceLoop {
                 }
             }
         };
-        self.topics.insert(name.clone(), topic);
-        self.last_topic = Some((name.clone(), topic));
-        Ok(Some(topic))
+        self.topics.insert(name, topic);
+        Ok(Flow::GoOn)
+    }
+
+    /// Looks at all acknowledgements that were taken.
+    ///
+    /// Fails: with the first that cannot be tolerated, after it has looked at all.
+    async fn acknowledge_arrived(&mut self) -> Result<()> {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        let mut result = Ok(());
+        for acknowledged in arrived.drain(..) {
+            let this = self.acknowledge(acknowledged).await;
+            result = result.and(this);
+        }
+        self.arrived = arrived;
+        result
     }
 
     /// Takes note of what Kafka answered for a batch.
@@ -381,40 +432,36 @@ impl SourceLoop {
             let error = ConnectError::fatal("Unrecoverable exception from producer send callback")
                 .with("topic", &acknowledged.topic)
                 .with("partition", acknowledged.partition)
-                .with("records", acknowledged.runs.iter().map(|run| u64::from(run.count)).sum::<u64>())
+                .with("records", acknowledged.records)
                 .caused_by(cause.clone());
-            let class = "org.apache.kafka.clients.producer.KafkaProducer";
             // Without tolerance the records stay unacknowledged, so their offsets are never committed.
-            self.tolerance.failed(Stage::KafkaProduce, class, error, || {
+            let tolerated = self.tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || {
                 format!("records of topic '{}', partition {}", acknowledged.topic, acknowledged.partition)
-            })?;
+            });
+            if tolerated.is_err() {
+                self.refused += u64::from(acknowledged.records);
+                return tolerated;
+            }
         }
-        let mut offset = acknowledged.base_offset;
-        for run in acknowledged.runs.iter() {
-            self.submitted.acknowledge(Run { stream: run.stream, first: run.first, count: run.count });
-            if !self.wants_commit_record {
-                continue;
-            }
-            for number in run.first..run.first + u64::from(run.count) {
-                let Some(record) = self.kept.remove(&(run.stream, number)) else { continue };
-                let metadata = acknowledged.result.is_ok().then(|| RecordMetadata {
-                    topic: acknowledged.topic.clone(),
-                    partition: acknowledged.partition,
-                    offset,
-                    timestamp: record.timestamp,
-                });
-                self.commit_record(&record, metadata).await;
-                offset += i64::from(offset >= 0);
-            }
+        for run in acknowledged.runs.as_slice() {
+            self.submitted.acknowledge(*run);
+        }
+        if self.wants_commit_record {
+            self.commit_records(&acknowledged).await;
         }
         Ok(())
     }
 
-    /// A record that is left out for good counts as done.
-    async fn drop_record(&mut self, stream: StreamId, number: u64, record: &SourceRecord) {
-        self.submitted.acknowledge(Run { stream, first: number, count: 1 });
-        if self.wants_commit_record {
-            self.commit_record(record, None).await;
+    async fn commit_records(&mut self, acknowledged: &Acknowledged) {
+        for (index, Token { stream, number }) in acknowledged.runs.tokens().enumerate() {
+            let Some(record) = self.kept.remove(&(stream, number)) else { continue };
+            let metadata = acknowledged.result.as_ref().ok().map(|written| RecordMetadata {
+                topic: acknowledged.topic.clone(),
+                partition: acknowledged.partition,
+                offset: written.base_offset.map_or(-1, |base| base + index as i64),
+                timestamp: written.log_append_time_ms.or(record.timestamp),
+            });
+            self.commit_record(&record, metadata).await;
         }
     }
 
@@ -438,15 +485,18 @@ impl SourceLoop {
     /// Waits for what is under way, then stores offsets once more.
     async fn finish(&mut self) {
         let deadline = Instant::now() + self.commits.timeout;
-        self.producer.poke();
-        while self.submitted.unacknowledged() > 0 {
-            match tokio::time::timeout_at(deadline, self.acknowledgements.recv()).await {
-                Ok(Some(acknowledged)) => {
-                    if self.acknowledge(acknowledged).await.is_err() {
-                        break;
-                    }
-                }
-                Ok(None) => break,
+        // What lingers goes out now; the acknowledgements are waited for below.
+        let _ = tokio::time::timeout(Duration::ZERO, self.producer.flush()).await;
+        loop {
+            if let Err(error) = self.acknowledge_arrived().await {
+                debug!(%error, "one more batch was refused");
+            }
+            if self.submitted.unacknowledged() <= self.refused {
+                break;
+            }
+            match tokio::time::timeout_at(deadline, self.acknowledgements.recv(&mut self.arrived)).await {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(_) => {
                     warn!(
                         records = self.submitted.unacknowledged(),
@@ -464,6 +514,15 @@ impl SourceLoop {
 
     fn report(&self, state: State) {
         self.worker.listener.task_changed(&self.id, state);
+    }
+}
+
+/// Java's rule: -1 is no timestamp, any other negative one an error.
+fn checked_timestamp(timestamp: Option<i64>) -> Result<Option<i64>> {
+    match timestamp {
+        None | Some(-1) => Ok(None),
+        Some(negative) if negative < 0 => Err(ConnectError::data(format!("Invalid record timestamp {negative}"))),
+        there => Ok(there),
     }
 }
 
