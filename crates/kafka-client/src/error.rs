@@ -110,6 +110,12 @@ impl ClientError {
         self
     }
 
+    /// The same, for a caller who knows that asking again does not help.
+    pub(crate) fn into_fatal(mut self) -> Self {
+        self.edit().kind = ErrorKind::Fatal;
+        self
+    }
+
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }

@@ -24,6 +24,11 @@ pub(super) const STOP_MAX: Duration = Duration::from_secs(60);
 /// Lines of a log that an error message carries.
 const TAIL_LINES: usize = 25;
 
+/// What a node's directory holds, besides its data.
+pub(super) const PROPERTIES_FILE: &str = "server.properties";
+pub(super) const PID_FILE: &str = "pid";
+pub(super) const LOG_FILE: &str = "kafka.log";
+
 const LOG4J: &str = "\
 appender.out.type = Console
 appender.out.name = OUT
@@ -74,7 +79,7 @@ impl Broker {
     }
 
     pub fn log_file(&self) -> PathBuf {
-        self.dir.join("kafka.log")
+        self.dir.join(LOG_FILE)
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -104,7 +109,7 @@ impl Broker {
             .arg("-cp")
             .arg(class_path(libs))
             .arg("kafka.Kafka")
-            .arg(self.dir.join("server.properties"))
+            .arg(self.dir.join(PROPERTIES_FILE))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -118,7 +123,7 @@ impl Broker {
             Kept::Nothing => self.dir.clone(),
         };
         self.state = State::Running(Process::watched(java, &remove)?);
-        fs::write(self.dir.join("pid"), format!("{pid}\n"))?;
+        fs::write(self.dir.join(PID_FILE), format!("{pid}\n"))?;
         Ok(())
     }
 
@@ -172,7 +177,7 @@ pub(super) fn format_all(brokers: &[Broker], libs: &Path) -> Result<()> {
             .args(["-Xmx128M", "-XX:TieredStopAtLevel=1", "-cp"])
             .arg(class_path(libs))
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-            .arg(broker.dir.join("server.properties"))
+            .arg(broker.dir.join(PROPERTIES_FILE))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -271,4 +276,41 @@ pub(super) fn tail_of(file: &Path) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     format!("--- end of {}\n{tail}\n---", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    /// A process with a watchdog, as a broker has, and a directory that goes with it.
+    fn watched(name: &str) -> (Process, PathBuf) {
+        let dir = std::env::temp_dir().join(format!("millstream-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("the temporary directory is writable");
+        let child = Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .expect("sleep starts");
+        (Process::watched(child, &dir).expect("sh starts"), dir)
+    }
+
+    #[test]
+    fn a_broker_ends_with_its_owner() {
+        let (mut process, dir) = watched("orphan");
+        // What the kernel does when we end, however we end.
+        drop(process.watchdog.stdin.take());
+        process.watchdog.wait().expect("our child");
+        assert_eq!(process.java.wait().expect("our child").signal(), Some(9));
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn a_released_broker_is_left_alone() {
+        let (mut process, dir) = watched("released");
+        process.dismiss_watchdog();
+        assert_eq!(process.java.try_wait().expect("our child"), None);
+        assert!(dir.exists());
+        process.kill();
+        fs::remove_dir(&dir).expect("empty");
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::broker::{STOP_MAX, signal, terminate};
+use super::broker::{LOG_FILE, PID_FILE, PROPERTIES_FILE, STOP_MAX, signal, terminate};
 use super::ready;
 
 /// A broker of a cluster that [`super::KafkaCluster::detach`] let go.
@@ -31,9 +31,9 @@ impl DetachedBroker {
         let mut brokers = Vec::new();
         for entry in fs::read_dir(&dir)? {
             let node_dir = entry?.path();
-            let properties = node_dir.join("server.properties");
+            let properties = node_dir.join(PROPERTIES_FILE);
             // A start that was interrupted leaves a directory without a process id.
-            let Ok(pid) = fs::read_to_string(node_dir.join("pid")) else {
+            let Ok(pid) = fs::read_to_string(node_dir.join(PID_FILE)) else {
                 continue;
             };
             let text = fs::read_to_string(&properties)
@@ -47,7 +47,7 @@ impl DetachedBroker {
             let pid = pid
                 .trim()
                 .parse()
-                .with_context(|| format!("{}/pid", node_dir.display()))?;
+                .with_context(|| format!("no process id in {}", node_dir.display()))?;
             brokers.push(Self {
                 node,
                 pid,
@@ -63,6 +63,11 @@ impl DetachedBroker {
     pub fn is_running(&self) -> bool {
         let properties = self.properties.display().to_string();
         command_line(self.pid).is_some_and(|line| line.contains(&properties))
+    }
+
+    /// The file with everything that it printed.
+    pub fn log_file(&self) -> PathBuf {
+        self.properties.with_file_name(LOG_FILE)
     }
 
     /// How many brokers of its cluster this one lists as serving.

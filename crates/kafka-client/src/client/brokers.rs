@@ -164,10 +164,11 @@ impl Brokers {
             .map(|(_, connection)| connection.clone())
     }
 
+    /// Attempts to reach a broker that failed in a row, in its worst lane.
     pub(crate) fn failures(&self, node: Node) -> u32 {
-        self.slots()
-            .get(&(node, Lane::Control))
-            .map_or(0, |slot| slot.failures)
+        let slots = self.slots();
+        let lanes = slots.iter().filter(|((known, _), _)| *known == node);
+        lanes.map(|(_, slot)| slot.failures).max().unwrap_or(0)
     }
 
     /// Drops the connections to bootstrap servers, once the brokers behind them are known.
