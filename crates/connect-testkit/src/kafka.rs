@@ -193,11 +193,7 @@ impl KafkaCluster {
                 &node_dir,
                 &cluster.spec.overrides,
             );
-<<<<<<< HEAD
-            fs::write(node_dir.join("server.properties"), properties)?;
-=======
             fs::write(node_dir.join(broker::PROPERTIES_FILE), properties)?;
->>>>>>> main
             let kept = match &cluster.spec.dir {
                 Some(_) => broker::Kept::Logs,
                 None => broker::Kept::Nothing,
