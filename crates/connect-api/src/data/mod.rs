@@ -17,6 +17,7 @@ mod str;
 mod structs;
 mod validate;
 mod value;
+pub mod values;
 
 pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};

@@ -55,7 +55,9 @@ impl fmt::Display for Type {
 
 /// Names and makers of the logical types: a base type with an agreed meaning.
 pub mod logical {
+    use super::super::Decimal;
     use super::{Schema, SchemaBuilder, Type};
+    use crate::{ConnectError, Result};
 
     pub const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
     pub const DATE: &str = "org.apache.kafka.connect.data.Date";
@@ -90,6 +92,32 @@ pub mod logical {
     /// The scale that a Decimal schema names; `None` when it names none or no number.
     pub fn scale_of(schema: &Schema) -> Option<i32> {
         schema.parameter(SCALE_PARAMETER)?.parse().ok()
+    }
+
+    /// As [`scale_of`], with the errors of Java's `Decimal`.
+    pub fn required_scale(schema: &Schema) -> Result<i32> {
+        let Some(scale) = schema.parameter(SCALE_PARAMETER) else {
+            return Err(ConnectError::data(
+                "Invalid Decimal schema: scale parameter not found.",
+            ));
+        };
+        scale.parse().map_err(|cause: std::num::ParseIntError| {
+            ConnectError::data("Invalid scale parameter found in Decimal schema: ").caused_by(cause)
+        })
+    }
+
+    /// What the BYTES of a decimal hold.
+    ///
+    /// Fails: when its scale is not the schema's.
+    pub fn unscaled_bytes(schema: &Schema, decimal: &Decimal) -> Result<Vec<u8>> {
+        let (wanted, found) = (required_scale(schema)?, decimal.scale());
+        if wanted != found {
+            return Err(ConnectError::data(format!(
+                "Decimal value has mismatching scale for given Decimal schema. Schema has scale \
+                 {wanted}, value has scale {found}."
+            )));
+        }
+        Ok(decimal.to_unscaled_bytes())
     }
 }
 
