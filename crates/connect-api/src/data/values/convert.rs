@@ -80,11 +80,13 @@ pub fn convert_to_date(schema: Option<&Schema>, value: &Value) -> Result<i64> {
     if let Value::Timestamp(ms) = *value {
         match schema.map(Schema::name) {
             None | Some(Some(logical::DATE)) => return Ok(ms),
-            Some(Some(logical::TIMESTAMP)) => return Ok(ms_of_days((ms / MS_PER_DAY) as i32)),
+            Some(Some(logical::TIMESTAMP)) => {
+                return Ok(logical::decode_date((ms / MS_PER_DAY) as i32));
+            }
             _ => {}
         }
     }
-    Ok(ms_of_days(as_long_of(schema, &value)? as i32))
+    Ok(logical::decode_date(as_long_of(schema, &value)? as i32))
 }
 
 /// An instant of 1970-01-01 in milliseconds. Of a Timestamp the time of day; numbers count milliseconds.
@@ -93,11 +95,11 @@ pub fn convert_to_time(schema: Option<&Schema>, value: &Value) -> Result<i64> {
     if let Value::Timestamp(ms) = *value {
         match schema.map(Schema::name) {
             None | Some(Some(logical::TIME)) => return Ok(ms),
-            Some(Some(logical::TIMESTAMP)) => return time_of(time_of_day(ms) as i32),
+            Some(Some(logical::TIMESTAMP)) => return logical::decode_time(time_of_day(ms) as i32),
             _ => {}
         }
     }
-    time_of(as_long_of(schema, &value)? as i32)
+    logical::decode_time(as_long_of(schema, &value)? as i32)
 }
 
 /// An instant in milliseconds. Numbers count milliseconds.
@@ -106,8 +108,10 @@ pub fn convert_to_timestamp(schema: Option<&Schema>, value: &Value) -> Result<i6
     if let Value::Timestamp(ms) = *value {
         match schema.map(Schema::name) {
             None | Some(Some(logical::TIMESTAMP)) => return Ok(ms),
-            Some(Some(logical::DATE)) => return Ok(ms_of_days(days_of(ms)?)),
-            Some(Some(logical::TIME)) => return ms_of_time(ms),
+            Some(Some(logical::DATE)) => {
+                return Ok(logical::decode_date(logical::encode_date(ms)?));
+            }
+            Some(Some(logical::TIME)) => return logical::encode_time(ms).map(i64::from),
             _ => {}
         }
     }
@@ -159,7 +163,7 @@ pub fn convert_to(to: &Schema, schema: Option<&Schema>, value: &Value) -> Result
         }
         (Type::Bytes, _) => match value {
             Value::Bytes(_) => value.clone(),
-            Value::Decimal(decimal) => Value::Bytes(logical::unscaled_bytes(to, decimal)?.into()),
+            Value::Decimal(decimal) => Value::Bytes(logical::encode_decimal(to, decimal)?.into()),
             _ => return Err(unable_to_convert(value, to)),
         },
         (Type::String, _) => convert_to_string(value).map_or(Value::Null, Value::String),
@@ -255,8 +259,8 @@ fn as_long_of(schema: Option<&Schema>, value: &Cow<'_, Value>) -> Result<i64> {
             Err(cause) => not_a_number = Some(cause),
         },
         Value::Timestamp(ms) => match schema.and_then(Schema::name) {
-            Some(logical::DATE) => return days_of(*ms).map(i64::from),
-            Some(logical::TIME) => return ms_of_time(*ms),
+            Some(logical::DATE) => return logical::encode_date(*ms).map(i64::from),
+            Some(logical::TIME) => return logical::encode_time(*ms).map(i64::from),
             Some(logical::TIMESTAMP) => return Ok(*ms),
             _ => {}
         },
@@ -295,41 +299,6 @@ fn number_as_double(value: &Value) -> Option<f64> {
         Value::Decimal(decimal) => decimal.to_double(),
         _ => return None,
     })
-}
-
-fn ms_of_days(days: i32) -> i64 {
-    i64::from(days) * MS_PER_DAY
-}
-
-/// What a Date encodes.
-fn days_of(ms: i64) -> Result<i32> {
-    if ms % MS_PER_DAY != 0 {
-        return Err(ConnectError::data(
-            "Kafka Connect Date type should not have any time fields set to non-zero values.",
-        ));
-    }
-    Ok((ms / MS_PER_DAY) as i32)
-}
-
-/// What a Time encodes.
-fn ms_of_time(ms: i64) -> Result<i64> {
-    if !(0..=MS_PER_DAY).contains(&ms) {
-        return Err(ConnectError::data(
-            "Kafka Connect Time type should not have any date fields set to non-zero values.",
-        ));
-    }
-    Ok(ms)
-}
-
-/// The Time that a number encodes.
-fn time_of(ms: i32) -> Result<i64> {
-    let ms = i64::from(ms);
-    if !(0..=MS_PER_DAY).contains(&ms) {
-        return Err(ConnectError::data(
-            "Time values must use number of milliseconds greater than 0 and less than 86400000",
-        ));
-    }
-    Ok(ms)
 }
 
 /// The instant with its date set to January 1 of 1970, as Java's calendar does it: before Christ that is
