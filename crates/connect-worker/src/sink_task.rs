@@ -17,10 +17,8 @@ use crate::worker::WorkerParts;
 use connect_api::{ConnectError, Offsets, Result, SinkRecord, SinkTask, TimestampType, TopicPartition};
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::ClientError;
-use kafka_client::consumer::{self, Consumer, PartitionRecords, Polled};
+use kafka_client::consumer::{self, Consumer, OffsetAndMetadata, PartitionRecords, PendingCommit, Polled};
 use kafka_client::settings::{ConsumerSettings, Parsed};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,6 +26,9 @@ use tracing::{debug, error, info, warn};
 
 /// How long refused records wait before they are offered again, unless the task asks for another time.
 const REDELIVERY_WAIT: Duration = Duration::from_secs(1);
+
+/// Longest that leaving the group may take.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 /// What a sink task is started with.
 pub struct Parts {
@@ -56,14 +57,16 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let topics = topics_of(&parts.task_config)?;
     let parsed = consumer_settings(parts.consumer)?;
     crate::worker::warn_of_ignored(&parsed.ignored, "consumer");
-    let client = (parts.worker.connect)(parsed.settings.connection.clone());
-    let failed = |cause: ClientError| ConnectError::config("cannot subscribe").caused_by(cause);
-    let mut consumer = Consumer::new(client, parsed.settings, parts.worker.control.clone()).map_err(failed)?;
+    let client = {
+        let _on_control = parts.worker.control.enter();
+        (parts.worker.connect)(parsed.settings.connection.clone())
+    };
+    let mut consumer = Consumer::with_client(client, parsed.settings, parts.worker.control.clone());
     match topics {
         TopicsChoice::List(topics) => consumer.subscribe(topics),
-        TopicsChoice::Pattern(pattern) => consumer.subscribe_pattern(pattern),
+        TopicsChoice::Pattern(pattern) => consumer.subscribe_pattern(&pattern),
     }
-    .map_err(failed)?;
+    .map_err(|cause| ConnectError::config("cannot subscribe").caused_by(cause))?;
     let context = Arc::new(SinkContext::new(parts.task_config.clone(), parts.tolerance.clone()));
     let now = Instant::now();
     let mut sink = SinkLoop {
@@ -101,7 +104,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     if let Err(error) = sink.task.stop().await {
         warn!(%error, "task did not stop cleanly");
     }
-    if let Err(error) = sink.consumer.close().await {
+    if let Err(error) = sink.consumer.close(LEAVE_MAX).await {
         debug!(%error, "consumer did not leave its group");
     }
     result.map_err(|error| {
@@ -148,7 +151,7 @@ struct Committing {
     number: u64,
     offsets: Offsets,
     deadline: Instant,
-    answer: Pin<Box<dyn Future<Output = Result<(), ClientError>> + Send>>,
+    answer: PendingCommit,
 }
 
 impl SinkLoop {
@@ -250,8 +253,8 @@ impl SinkLoop {
             }
         }
         if self.paused == Paused::No && self.redelivery == Redelivery::None {
-            self.consumer.pause(&client_partitions(&requests.pause));
-            self.consumer.resume(&client_partitions(&requests.resume));
+            self.pause(&client_partitions(&requests.pause));
+            self.resume(&client_partitions(&requests.resume));
         }
         self.commit_requested |= requests.commit;
     }
@@ -259,25 +262,26 @@ impl SinkLoop {
     /// Makes records of what was fetched. Those that fail and are tolerated are left out.
     fn convert(&mut self, fetched: Vec<PartitionRecords>) -> Result<()> {
         debug_assert!(self.batch.is_empty(), "nothing is consumed while a batch is refused");
-        for piece in &fetched {
-            let topic = piece.topic();
-            let partition = piece.partition();
-            let timestamp_type = match piece.timestamp_type() {
-                kafka_wire::TimestampType::CreateTime => TimestampType::CreateTime,
-                kafka_wire::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
-            };
-            let payload = piece.payload();
-            for view in piece.records() {
-                let view = view.map_err(|cause| {
-                    ConnectError::fatal("fetched records are damaged")
-                        .with("topic", topic)
-                        .with("partition", partition)
-                        .caused_by(cause)
-                })?;
-                let converted = self.conversion.convert(topic, partition, payload, &view, timestamp_type)?;
-                self.batch.extend(converted);
+        for fetched in &fetched {
+            let (topic, partition) = (&fetched.topic, fetched.partition);
+            for piece in fetched.pieces() {
+                let timestamp_type = match piece.batch().timestamp_type() {
+                    kafka_wire::TimestampType::CreateTime => TimestampType::CreateTime,
+                    kafka_wire::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+                };
+                let payload = piece.payload();
+                for view in piece.records() {
+                    let view = view.map_err(|cause| {
+                        ConnectError::fatal("fetched records are damaged")
+                            .with("topic", topic)
+                            .with("partition", partition)
+                            .caused_by(cause)
+                    })?;
+                    let converted = self.conversion.convert(topic, partition, payload, &view, timestamp_type)?;
+                    self.batch.extend(converted);
+                }
             }
-            self.ends.push((TopicPartition { topic: topic.clone(), partition }, piece.next_offset()));
+            self.ends.push((TopicPartition { topic: topic.clone(), partition }, fetched.next_offset()));
         }
         Ok(())
     }
@@ -321,7 +325,10 @@ impl SinkLoop {
     async fn open_partitions(&mut self, partitions: Vec<consumer::TopicPartition>) -> Result<()> {
         let partitions = convert_all(partitions);
         for partition in &partitions {
-            let position = self.consumer.position(&client_partition(partition)).unwrap_or_default();
+            let position = self.consumer.position(&client_partition(partition)).await;
+            let position = position.map_err(|cause| {
+                ConnectError::fatal("cannot find where to go on").with("partition", partition).caused_by(cause)
+            })?;
             self.offsets.assign(partition.clone(), position);
         }
         self.context.set_assignment(self.offsets.assignment());
@@ -331,7 +338,7 @@ impl SinkLoop {
         if self.paused == Paused::Yes || self.redelivery != Redelivery::None {
             self.pause_all();
         } else {
-            self.consumer.pause(&client_partitions(&self.context.paused()));
+            self.pause(&client_partitions(&self.context.paused()));
         }
         if !partitions.is_empty() {
             info!(partitions = list(&partitions), "partitions assigned");
@@ -360,7 +367,7 @@ impl SinkLoop {
             let (plan, ignored) = self.offsets.plan_commit(&asked, returned);
             say_ignored(&ignored);
             if let CommitPlan::Commit { number, offsets } = plan {
-                let answer = self.consumer.commit(client_offsets(&offsets)).await;
+                let answer = self.consumer.commit_sync(client_offsets(&offsets)).await;
                 self.committing = None;
                 self.committed(number, &offsets, answer);
             }
@@ -422,7 +429,7 @@ impl SinkLoop {
                 number,
                 offsets,
                 deadline: Instant::now() + self.worker.config.offset_flush_timeout,
-                answer: Box::pin(answer),
+                answer,
             });
         }
         Ok(())
@@ -460,12 +467,14 @@ impl SinkLoop {
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) {
-        self.consumer.seek(&client_partition(partition), offset);
+        if let Err(error) = self.consumer.seek(&client_partition(partition), offset) {
+            warn!(%partition, offset, %error, "cannot go on from there");
+        }
     }
 
     fn pause_all(&mut self) {
         let all: Vec<_> = self.offsets.assignment().map(client_partition).collect();
-        self.consumer.pause(&all);
+        self.pause(&all);
     }
 
     /// Resumes all but those that the task has paused itself.
@@ -473,7 +482,20 @@ impl SinkLoop {
         let paused = self.context.paused();
         let all: Vec<_> =
             self.offsets.assignment().filter(|partition| !paused.contains(partition)).map(client_partition).collect();
-        self.consumer.resume(&all);
+        self.resume(&all);
+    }
+
+    /// A partition that is no longer assigned needs no pause: it is gone at the next poll.
+    fn pause(&mut self, partitions: &[consumer::TopicPartition]) {
+        if let Err(error) = self.consumer.pause(partitions) {
+            debug!(%error, "a partition to pause is not assigned any more");
+        }
+    }
+
+    fn resume(&mut self, partitions: &[consumer::TopicPartition]) {
+        if let Err(error) = self.consumer.resume(partitions) {
+            debug!(%error, "a partition to resume is not assigned any more");
+        }
     }
 
     fn report(&self, state: State) {
@@ -510,6 +532,6 @@ fn client_partitions(partitions: &[TopicPartition]) -> Vec<consumer::TopicPartit
     partitions.iter().map(client_partition).collect()
 }
 
-fn client_offsets(offsets: &Offsets) -> Vec<(consumer::TopicPartition, i64)> {
-    offsets.iter().map(|(partition, offset)| (client_partition(partition), *offset)).collect()
+fn client_offsets(offsets: &Offsets) -> Vec<(consumer::TopicPartition, OffsetAndMetadata)> {
+    offsets.iter().map(|(partition, offset)| (client_partition(partition), OffsetAndMetadata::new(*offset))).collect()
 }

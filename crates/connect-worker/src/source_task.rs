@@ -408,7 +408,7 @@ impl SourceLoop {
                 }
             }
         };
-        self.topics.insert(name, topic);
+        self.topics.insert(name.clone(), topic);
         Ok(Flow::GoOn)
     }
 

@@ -136,7 +136,11 @@ pub(crate) struct FakeCluster {
     handler: Arc<Mutex<Handler>>,
     on_dial: Arc<Mutex<OnDial>>,
     log: Arc<Mutex<Log>>,
+    streams: Streams,
 }
+
+/// One per stream that a client holds open.
+type Streams = Arc<tokio::sync::watch::Sender<usize>>;
 
 #[derive(Default)]
 struct Log {
@@ -158,6 +162,7 @@ impl FakeCluster {
             handler: Arc::new(Mutex::new(handler)),
             on_dial: Arc::new(Mutex::new(on_dial)),
             log: Arc::default(),
+            streams: Streams::default(),
         }
     }
 
@@ -173,6 +178,15 @@ impl FakeCluster {
             .iter()
             .filter(|(name, _)| *name == api_name(R::KEY))
             .count()
+    }
+
+    /// Waits until no client has a stream open.
+    pub(crate) async fn all_hung_up(&self) {
+        let mut streams = self.streams.subscribe();
+        streams
+            .wait_for(|open| *open == 0)
+            .await
+            .expect("the sender is in self");
     }
 
     /// Opens a stream without a client.
@@ -226,7 +240,13 @@ impl Dial for FakeCluster {
         self.log.lock().unwrap().dials.push((Instant::now(), port));
         (self.on_dial.lock().unwrap())(host, port)?;
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(self.clone().serve(host.to_owned(), port, theirs));
+        let (cluster, host) = (self.clone(), host.to_owned());
+        self.streams.send_modify(|open| *open += 1);
+        tokio::spawn(async move {
+            // Ends with an error when the client hangs up.
+            _ = cluster.clone().serve(host, port, theirs).await;
+            cluster.streams.send_modify(|open| *open -= 1);
+        });
         Ok(Box::new(ours))
     }
 }

@@ -59,7 +59,7 @@ impl Admin {
         }
     }
 
-    /// Over plain TCP, or what else `security.protocol` asks for.
+    /// Over plain TCP.
     pub fn connect(settings: AdminSettings) -> Self {
         Self {
             api_timeout: settings.default_api_timeout,
@@ -101,7 +101,9 @@ impl Admin {
         F: FnMut(u32) -> Fut,
         Fut: Future<Output = Result<T, ClientError>>,
     {
-        self.client.retry(what, self.api_timeout, attempt).await
+        self.client
+            .retry_at_most(self.retries, what, self.api_timeout, attempt)
+            .await
     }
 
     /// Calls `attempt` with the items that are not done yet, until all are, or the time is over.

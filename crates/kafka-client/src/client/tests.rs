@@ -289,11 +289,12 @@ async fn tracked_topics_are_refreshed_when_they_are_old() {
     });
     let client = client(&cluster);
     client.track_topics(["a"]);
+    client.refresh_metadata(Refresh::Tracked).await.unwrap();
     let first = client
         .refresh_metadata(Refresh::Topics(&["b"]))
         .await
         .unwrap();
-    assert!(first.topic("b").is_some());
+    assert!(first.topic("a").is_some() && first.topic("b").is_some());
     let started = Instant::now();
     let second = client.wait_for_metadata_change(first.generation).await;
     assert_eq!(started.elapsed().as_secs(), 300);
@@ -333,4 +334,49 @@ async fn retries_end_with_the_last_reason() {
         })
         .await;
     assert_eq!((outcome.unwrap(), attempts.into_inner()), ("done", 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tracked_topic_is_asked_for_until_it_has_a_leader() {
+    let answers = Arc::new(AtomicUsize::new(0));
+    let counted = answers.clone();
+    let cluster = FakeCluster::new(move |call| {
+        if !call.is::<MetadataRequest>() {
+            return normal(call);
+        }
+        match counted.fetch_add(1, Ordering::SeqCst) {
+            // The topic is not there at first, and once the broker hangs up.
+            0 | 1 => call.metadata(&[1], &[]),
+            2 => Reply::Close,
+            _ => call.metadata(&[1], &["t"]),
+        }
+    });
+    let client = client(&cluster);
+    client.track_topics(["t"]);
+    client.request_metadata_refresh();
+    let mut watch = client.watch_metadata();
+    let started = Instant::now();
+    watch
+        .wait_for(|metadata| metadata.leader("t", 0).is_some())
+        .await
+        .unwrap();
+    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
+    assert_eq!(answers.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_client_closes_its_connections() {
+    let cluster = FakeCluster::new(normal);
+    let client = client(&cluster);
+    let connection = client.connection(1).await.unwrap();
+    client
+        .request(Target::Broker(2), &DescribeClusterRequest::default())
+        .await
+        .unwrap();
+    drop(client);
+    // A connection that somebody still holds goes on.
+    let request = HeartbeatRequest::default().with_group_instance_id(None);
+    connection.enqueue(&request, SECOND).unwrap().await.unwrap();
+    drop(connection);
+    cluster.all_hung_up().await;
 }

@@ -19,6 +19,7 @@ fn options() -> ConnectionOptions {
         client_id: "me".to_owned(),
         max_idle: Some(540 * SECOND),
         response_bytes_max: RESPONSE_BYTES_MAX,
+        negotiate_within: 10 * SECOND,
     }
 }
 
@@ -184,7 +185,7 @@ async fn a_large_response_arrives_whole() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_a_kafka_broker_is_named() {
     type Server = fn(&Call) -> Reply;
-    let rows: [(Server, &str); 6] = [
+    let rows: [(Server, &str); 7] = [
         (
             |_| Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n"),
             "fake:9000 does not answer like a Kafka broker (it speaks HTTP)",
@@ -205,6 +206,10 @@ async fn what_is_not_a_kafka_broker_is_named() {
         (
             |call| call.answer::<ApiVersionsRequest>(&ApiVersionsResponse::default()),
             "fake:9000 does not answer like a Kafka broker (its answer to ApiVersions makes no sense)",
+        ),
+        (
+            |_| Reply::Silence,
+            "fake:9000 did not answer within 10000 ms; is it a Kafka broker?",
         ),
         (
             |_| Reply::Close,

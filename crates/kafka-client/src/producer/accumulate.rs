@@ -123,15 +123,23 @@ impl State {
             (None, _, Partitioner::RoundRobin) => self.next_in_turn(record.topic)?,
             (None, ..) => self.sticky(record.topic, bytes)?,
         };
-        let open = match &mut self.partitions[index as usize].open {
-            Some(open) if open.has_room(bytes) => open,
-            _ => self.open_batch(index, bytes, now)?,
-        };
+        let fits =
+            self.partitions[index as usize].open.as_ref().is_some_and(|open| open.has_room(bytes));
+        if !fits {
+            self.open_batch(index, bytes, now)?;
+        }
+        let partition = &mut self.partitions[index as usize];
+        let open = partition.open.as_mut().expect("it had room or was opened");
         open.builder
             .append_with_headers(record.timestamp_ms, record.key, record.value, headers)
             .map_err(|error| AppendError::RecordTooLarge(ClientError::fatal(error.to_string())))?;
         open.runs.push(token);
-        Ok(self.partitions[index as usize].number)
+        if open.builder.size_bytes() > open.reserved_bytes {
+            // Only before compression: the batch may grow beyond `batch.size`, and so its buffer.
+            self.used_bytes += open.reserved_bytes;
+            open.reserved_bytes *= 2;
+        }
+        Ok(partition.number)
     }
 
     #[inline]
@@ -216,7 +224,7 @@ impl State {
         index: u32,
         record_bytes: usize,
         now: Instant,
-    ) -> Result<&mut OpenBatch, AppendError> {
+    ) -> Result<(), AppendError> {
         if let Some(error) = &self.refusal {
             return Err(AppendError::Closed(error.clone()));
         }
@@ -246,12 +254,13 @@ impl State {
             reserved_bytes: capacity,
         };
         let partition = &mut self.partitions[index as usize];
+        partition.open = Some(open);
         if !partition.is_active {
             partition.is_active = true;
             self.active.push(index);
-            self.has_news = true;
         }
-        Ok(partition.open.insert(open))
+        self.has_news = true;
+        Ok(())
     }
 
     /// `KafkaProducer.ensureValidRecordSize`. Whatever fits an open batch passed it already: a batch

@@ -43,19 +43,19 @@ impl State {
             .any(|batch| matches!(batch.outcome, Outcome::Lost(_) | Outcome::NotSent(_)));
         self.on_request_end(&produced, lost, now);
         for batch in produced.batches {
-            self.on_batch_end(batch, now);
+            self.on_batch_end(batch, produced.broker, now);
         }
     }
 
-    fn on_batch_end(&mut self, produced: ProducedBatch, now: Instant) {
+    fn on_batch_end(&mut self, produced: ProducedBatch, broker: i32, now: Instant) {
         let ProducedBatch { id, bytes, producer, outcome } = produced;
-        let batch = &mut self.batches[id];
-        batch.body = Body::Sealed(bytes, producer);
-        let index = batch.partition;
+        let index = self.batches[id].partition;
         self.partitions[index as usize].take_from_wire(id);
         if let Outcome::Refused { leader: Some(leader), .. } = &outcome {
             self.learn_leader(index, *leader);
         }
+        let batch = &mut self.batches[id];
+        batch.body = Body::Sealed(bytes, producer);
         let never_written = !batch.maybe_written
             && matches!(outcome, Outcome::Refused { .. } | Outcome::NotSent(_));
         if matches!(outcome, Outcome::Lost(_)) {
@@ -67,12 +67,13 @@ impl State {
             Verdict::Retry | Verdict::Split if self.batches[id].expired => {
                 self.end_failed(id, never_written);
             }
-            Verdict::Retry => self.retry(id, &outcome, now),
+            Verdict::Retry => self.retry(id, &outcome, broker, now),
             Verdict::Split => {
-                let partition = &mut self.partitions[index as usize];
-                partition.requeue(&self.batches, id);
                 self.forget_ratio(index);
-                self.to_split.push(id);
+                if let Body::Sealed(bytes, _) = std::mem::replace(&mut self.batches[id].body, Body::Lent) {
+                    self.to_split.push((id, bytes));
+                }
+                self.partitions[index as usize].requeue(&self.batches, id);
             }
             Verdict::Fail(error) => {
                 if !self.batches[id].expired {
@@ -147,20 +148,21 @@ impl State {
         self.forget(id);
     }
 
-    fn retry(&mut self, id: BatchId, outcome: &Outcome, now: Instant) {
+    fn retry(&mut self, id: BatchId, outcome: &Outcome, broker: i32, now: Instant) {
         let refresh = match outcome {
             Outcome::Refused { code, .. } => code.needs_metadata_refresh(),
             Outcome::Lost(_) | Outcome::NotSent(_) => true,
             Outcome::Written(_) => false,
         };
-        // With the new leader at hand there is nothing to wait for.
-        let redirected = matches!(outcome, Outcome::Refused { leader: Some(_), .. });
+        let index = self.batches[id].partition;
+        let partition = &mut self.partitions[index as usize];
+        // Another broker leads by now: there is nothing to ask and nothing to wait for.
+        let redirected = refresh && partition.leader.is_some_and(|leader| leader != broker);
         self.wants_metadata |= refresh && !redirected;
         let batch = &mut self.batches[id];
         batch.retry_at =
             (!redirected).then(|| now + self.config.backoff.delay(batch.attempts.saturating_sub(1)));
-        let index = batch.partition;
-        self.partitions[index as usize].requeue(&self.batches, id);
+        partition.requeue(&self.batches, id);
     }
 
     /// The end of a batch that was on the wire and is not in the log, as far as anybody knows.

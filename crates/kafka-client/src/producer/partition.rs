@@ -122,7 +122,7 @@ impl Partition {
         let Some(sequences) = &self.sequences else {
             return false;
         };
-        if sequences.wants_new_epoch() {
+        if sequences.wants_new_epoch() || (!sequences.is_known_to_broker() && !self.on_wire.is_empty()) {
             return false;
         }
         match batches[id].producer {

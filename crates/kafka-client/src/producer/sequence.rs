@@ -11,6 +11,10 @@
 //! proves that the failed one is. No fresh batch gets a number before that is settled. A new epoch
 //! starts again at 0, and the broker accepts it without knowing what was lost.
 //!
+//! The broker takes any first number of a producer that it does not know. So the first batch of an
+//! epoch goes alone: were it refused (a topic just created, a leader just moved) and the one behind
+//! it taken, order would be lost.
+//!
 //! Epochs are counted per partition, because the broker's state is per partition: a loss on one
 //! disturbs no other.
 //! Source: `TransactionManager` in apache/kafka, clients, for the idempotent producer; KIP-360.
@@ -33,6 +37,8 @@ pub(super) struct Sequences {
     next: i32,
     /// What the broker expects next, as far as it told.
     expected: i32,
+    /// A batch of this epoch was acknowledged, so the broker knows it.
+    is_known: bool,
     /// Numbers right behind batches that failed.
     holes: Vec<i32>,
     bump: bool,
@@ -49,7 +55,7 @@ pub(super) enum OutOfOrder {
 
 impl Sequences {
     pub fn new(producer: ProducerId) -> Sequences {
-        Sequences { producer, next: 0, expected: 0, holes: Vec::new(), bump: false }
+        Sequences { producer, next: 0, expected: 0, is_known: false, holes: Vec::new(), bump: false }
     }
 
     pub fn producer(&self) -> ProducerId {
@@ -69,12 +75,18 @@ impl Sequences {
         self.holes.is_empty() && !self.bump
     }
 
+    /// Whether more than one batch may be on the wire.
+    pub fn is_known_to_broker(&self) -> bool {
+        self.is_known
+    }
+
     pub fn wants_new_epoch(&self) -> bool {
         self.bump
     }
 
     /// The broker has everything before `end`.
     pub fn acknowledged(&mut self, end: i32) {
+        self.is_known = true;
         if is_before(self.expected, end) {
             self.expected = end;
         }
@@ -83,7 +95,9 @@ impl Sequences {
     }
 
     pub fn out_of_order(&mut self, base: i32) -> OutOfOrder {
-        if self.holes.contains(&base) || (self.holes.is_empty() && base == self.expected) {
+        // Below what it expects: it lost this producer's numbers in between, and took later ones.
+        let never_taken = !is_before(self.expected, base);
+        if self.holes.contains(&base) || (self.holes.is_empty() && never_taken) {
             self.bump = true;
             OutOfOrder::NewEpoch
         } else {
@@ -164,6 +178,10 @@ mod tests {
         sequences.acknowledged(10);
         assert_eq!(sequences.out_of_order(20), OutOfOrder::WaitForEarlier);
         assert_eq!(sequences.out_of_order(10), OutOfOrder::NewEpoch);
+
+        let mut overtaken = after_three_batches_of_ten();
+        overtaken.acknowledged(20);
+        assert_eq!(overtaken.out_of_order(10), OutOfOrder::NewEpoch);
     }
 
     #[test]

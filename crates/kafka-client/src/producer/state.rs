@@ -39,11 +39,9 @@ pub(super) struct Config {
     pub backoff: Backoff,
 }
 
-/// Everything that can wake the sender. Closed on purpose.
+/// Everything that can wake the sender, beside new records and time. Closed on purpose.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Records were added, or time passed.
-    Tick,
     /// What the metadata says about a topic now. `None`: nothing, it is gone or never was.
     Leaders { topic: u32, partitions: Option<Vec<Leader>> },
     Connected { broker: i32 },
@@ -155,7 +153,8 @@ pub(super) struct State {
     /// Where the next drain starts in `active`, so that every partition gets its turn.
     turn: usize,
     pub(super) to_compress: Vec<BatchId>,
-    pub(super) to_split: Vec<BatchId>,
+    /// Queued, their bytes lent already, so that they are not sent again as they are.
+    pub(super) to_split: Vec<(BatchId, Bytes)>,
     pub(super) wants_metadata: bool,
     metadata_not_before: Option<Instant>,
     wake: Option<Instant>,
@@ -223,7 +222,7 @@ impl State {
     /// Cost: O(partitions with work), whatever the number of records.
     pub fn step(&mut self, events: impl IntoIterator<Item = Event>, now: Instant) -> Vec<Action> {
         for event in events {
-            self.on(event, now);
+            self.apply(event, now);
         }
         self.has_news = false;
         self.wake = None;
@@ -277,9 +276,9 @@ impl State {
         into.append(&mut self.acknowledged);
     }
 
-    fn on(&mut self, event: Event, now: Instant) {
+    /// Takes note of an event; what follows from it comes with the next step.
+    pub fn apply(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Tick => {}
             Event::Leaders { topic, partitions } => self.on_leaders(topic, partitions),
             Event::Connected { broker } => self.broker(broker).link = Link::On,
             Event::ConnectFailed { broker, error } => self.on_connect_failed(broker, error, now),
@@ -639,12 +638,8 @@ impl State {
                 other => self.batches[batch].body = other,
             }
         }
-        for batch in std::mem::take(&mut self.to_split) {
-            match std::mem::replace(&mut self.batches[batch].body, Body::Lent) {
-                Body::Sealed(bytes, _) => actions.push(Action::Split { batch, bytes }),
-                other => self.batches[batch].body = other,
-            }
-        }
+        let split = self.to_split.drain(..);
+        actions.extend(split.map(|(batch, bytes)| Action::Split { batch, bytes }));
     }
 
     /// Connections, metadata and the producer id.
