@@ -151,16 +151,6 @@ impl Membership {
         self.handle.send(Event::Leave(reason.into()));
     }
 
-    /// The user works on the group's behalf until [`Self::left_poll`]: its time does not run out.
-    pub fn entered_poll(&self) {
-        self.handle.alive.enter();
-    }
-
-    /// From now on the user has `rebalance_timeout` to come back.
-    pub fn left_poll(&self) {
-        self.handle.alive.leave();
-    }
-
     pub fn handle(&self) -> &MembershipHandle {
         &self.handle
     }
@@ -185,6 +175,16 @@ impl MembershipHandle {
     /// Sees every change.
     pub fn watch(&self) -> watch::Receiver<GroupSnapshot> {
         self.snapshot.clone()
+    }
+
+    /// The user works on the group's behalf until [`Self::left_poll`]: its time does not run out.
+    pub fn entered_poll(&self) {
+        self.alive.enter();
+    }
+
+    /// From now on the user has `rebalance_timeout` to come back.
+    pub fn left_poll(&self) {
+        self.alive.leave();
     }
 
     /// Wants a rebalance, or to be in the group at all. The reason is for the log of the coordinator.
@@ -247,15 +247,16 @@ impl Run {
         let now = Instant::now();
         let mut actions = self.member.step(Event::Polled, self.alive.seen(now));
         actions.extend(self.member.step(event, now));
-        for action in actions {
-            self.act(action);
-        }
+        // First what is, then what happened: who hears of an event sees at least its state.
         let snapshot = snapshot_of(&self.member);
         self.snapshot.send_if_modified(|known| {
             let changed = *known != snapshot;
             *known = snapshot;
             changed
         });
+        for action in actions {
+            self.act(action);
+        }
     }
 
     fn act(&mut self, action: Action) {
