@@ -15,6 +15,7 @@ mod charset;
 pub mod byte_array;
 pub mod number;
 pub mod boolean;
+pub mod simple_header;
 
 pub use boolean::BooleanConverter;
 pub use byte_array::ByteArrayConverter;
@@ -23,4 +24,5 @@ pub use number::{
     DoubleConverter, FloatConverter, IntegerConverter, LongConverter, ShortConverter,
 };
 pub use registry::{config_def_of, converters, header_converters};
+pub use simple_header::SimpleHeaderConverter;
 pub use string::StringConverter;
