@@ -5,8 +5,7 @@
 
 use crate::{
     BooleanConverter, ByteArrayConverter, DoubleConverter, FloatConverter, IntegerConverter,
-    JsonConverter, LongConverter, ShortConverter, SimpleHeaderConverter,
-    StringConverter,
+    JsonConverter, LongConverter, ShortConverter, SimpleHeaderConverter, StringConverter,
 };
 use crate::{boolean, byte_array, json, number, string};
 use connect_api::{Converter, HeaderConverter};
