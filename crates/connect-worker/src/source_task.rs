@@ -414,14 +414,16 @@ impl SourceLoop {
         Ok(Appended::All)
     }
 
+    /// Acknowledgements are not waited for here: one wake-up for plenty of room is enough.
     async fn wait_for_room(&mut self) -> Result<Flow> {
         loop {
             tokio::select! {
                 biased;
                 () = self.target.stopping() => return Ok(Flow::Stop),
-                true = self.acknowledgements.recv(&mut self.arrived) => self.acknowledge_arrived().await?,
                 ready = self.producer.ready() => {
                     ready.map_err(|cause| ConnectError::fatal("Kafka takes no more records").caused_by(cause))?;
+                    self.acknowledgements.try_recv(&mut self.arrived);
+                    self.acknowledge_arrived().await?;
                     return Ok(Flow::GoOn);
                 }
                 () = self.commits.due() => self.commits.step(&mut self.submitted).await,
