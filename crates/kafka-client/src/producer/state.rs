@@ -425,6 +425,7 @@ impl State {
                 body: Body::Sealed(part.bytes, sealed_as),
                 producer,
                 attempts: 0,
+                sent_to: None,
                 maybe_written: whole.maybe_written,
                 retry_at: None,
                 expired: false,
@@ -620,6 +621,7 @@ impl State {
             batch.producer = Some(sequences.assign(batch.records));
         }
         batch.attempts += 1;
+        batch.sent_to = partition.leader;
         batch.retry_at = None;
         Outgoing {
             id,
@@ -727,6 +729,7 @@ impl State {
             body,
             producer: None,
             attempts: 0,
+            sent_to: None,
             maybe_written: false,
             retry_at: None,
             expired: false,
@@ -801,6 +804,7 @@ impl State {
         let (base, end) = (batch.producer.map(|producer| producer.base_sequence), batch.end_sequence());
         let partition = &mut self.partitions[batch.partition as usize];
         partition.queue.retain(|queued| *queued != id);
+        self.to_compress.retain(|other| *other != id);
         if let (Some(base), Some(end), Some(sequences)) = (base, end, &mut partition.sequences) {
             sequences.failed(base, end, false);
         }
