@@ -16,9 +16,9 @@ mod batch;
 mod partition;
 mod sender;
 mod sequence;
-mod state;
 #[cfg(test)]
 mod simulation;
+mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,9 @@ use crate::client::{Client, Refresh};
 use crate::error::{ClientError, KafkaErrorCode};
 use crate::metadata::ClusterMetadata;
 use crate::settings::{Compression, ProducerSettings};
+
+/// How often a full producer looks for a little room while there is not plenty.
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Sends records to one cluster. Owned by the task that feeds it.
 ///
@@ -67,7 +70,9 @@ struct Shared {
     state: Mutex<State>,
     /// For the sender: look again.
     wake: Notify,
-    /// For `ready` and `flush`: memory was freed, batches were acknowledged.
+    /// For `ready`: there is plenty of room again.
+    room: Notify,
+    /// For `flush` and `close`: batches were acknowledged.
     progress: Notify,
     acknowledged: Notify,
     ended: Mutex<Ended>,
@@ -97,13 +102,16 @@ impl Producer {
         }
         let (codec, level) = match settings.compression {
             Compression::None => (Codec::None, None),
-            Compression::Gzip { level } => (Codec::Gzip, level.and_then(|level| i32::try_from(level).ok())),
+            Compression::Gzip { level } => (
+                Codec::Gzip,
+                level.and_then(|level| i32::try_from(level).ok()),
+            ),
             Compression::Snappy => (Codec::Snappy, None),
             Compression::Lz4 => (Codec::Lz4, None),
             Compression::Zstd { level } => (Codec::Zstd, Some(level)),
         };
-        let compressor =
-            Compressor::new(codec, level).map_err(|error| ClientError::config(error.to_string()))?;
+        let compressor = Compressor::new(codec, level)
+            .map_err(|error| ClientError::config(error.to_string()))?;
         let config = Config {
             codec,
             idempotent: settings.enable_idempotence,
@@ -121,6 +129,7 @@ impl Producer {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(config, seed())),
             wake: Notify::new(),
+            room: Notify::new(),
             progress: Notify::new(),
             acknowledged: Notify::new(),
             ended: Mutex::new(Ended::Running),
@@ -146,9 +155,16 @@ impl Producer {
     pub async fn topic(&self, name: &str) -> Result<Topic, ClientError> {
         let topic = self.shared.state().add_topic(name);
         self.client.track_topics([name]);
-        self.await_metadata(name, |shared| shared.state().partition_count(topic) > 0, || {
-            format!("Topic {name} not present in metadata after {} ms.", self.max_block.as_millis())
-        })
+        self.await_metadata(
+            name,
+            |shared| shared.state().partition_count(topic) > 0,
+            || {
+                format!(
+                    "Topic {name} not present in metadata after {} ms.",
+                    self.max_block.as_millis()
+                )
+            },
+        )
         .await?;
         Ok(topic)
     }
@@ -221,7 +237,11 @@ impl Producer {
 
     /// Takes records until it is dropped.
     pub fn appender(&mut self) -> Appender<'_> {
-        Appender { state: Some(self.shared.state()), shared: &self.shared, now: Instant::now() }
+        Appender {
+            state: Some(self.shared.state()),
+            shared: &self.shared,
+            now: Instant::now(),
+        }
     }
 
     /// After [`AppendError::Full`]: waits at most `max.block.ms` until the record finds room.
@@ -231,8 +251,8 @@ impl Producer {
     pub async fn ready(&mut self) -> Result<(), ClientError> {
         let deadline = Instant::now() + self.max_block;
         loop {
-            let progress = self.shared.progress.notified();
-            {
+            let plenty = self.shared.room.notified();
+            let wanted = {
                 let state = self.shared.state();
                 if let Some(error) = &state.refusal {
                     return Err(error.clone());
@@ -240,15 +260,18 @@ impl Producer {
                 if state.has_room() {
                     return Ok(());
                 }
-            }
-            if tokio::time::timeout_at(deadline, progress).await.is_err() {
-                let wanted = self.shared.state().wanted_bytes.unwrap_or(0);
+                state.wanted_bytes.unwrap_or(0)
+            };
+            let now = Instant::now();
+            if now >= deadline {
                 return Err(ClientError::retriable(format!(
                     "Failed to allocate {wanted} bytes within the configured max blocking time {} ms.",
                     self.max_block.as_millis()
                 ))
                 .with_code(KafkaErrorCode::REQUEST_TIMED_OUT));
             }
+            // Plenty may not come while one partition is stuck; then a little will do.
+            _ = tokio::time::timeout_at(deadline.min(now + ROOM_CHECK_INTERVAL), plenty).await;
         }
     }
 
@@ -257,7 +280,9 @@ impl Producer {
     pub async fn flush(&self) {
         let before = self.shared.state().flush();
         self.shared.wake.notify_one();
-        self.shared.until(|state| state.is_done_before(before)).await;
+        self.shared
+            .until(|state| state.is_done_before(before))
+            .await;
     }
 
     /// Sends what there is and waits for it, at most so long; then gives up on the rest, which is
@@ -269,7 +294,9 @@ impl Producer {
             // Late is not an error of close: the acknowledgements tell which records are lost.
             _ = tokio::time::timeout(timeout, all_done).await;
         }
-        self.shared.close(Event::Abort(ClientError::fatal("Producer is closed forcefully.")));
+        self.shared.close(Event::Abort(ClientError::fatal(
+            "Producer is closed forcefully.",
+        )));
         if let Some(sender) = self.sender.take() {
             // A panic of the sender is reported by the runtime, and by the acknowledgements.
             _ = sender.await;
@@ -280,7 +307,9 @@ impl Producer {
 impl Drop for Producer {
     fn drop(&mut self) {
         if self.sender.is_some() {
-            self.shared.close(Event::Abort(ClientError::fatal("the producer was dropped before it was closed")));
+            self.shared.close(Event::Abort(ClientError::fatal(
+                "the producer was dropped before it was closed",
+            )));
         }
     }
 }
@@ -342,9 +371,13 @@ impl Acknowledgements {
         if !state.has_acknowledged() {
             return false;
         }
+        let was_full = state.wanted_bytes.is_some();
         state.take_acknowledged(into);
+        let has_room = was_full && state.wanted_bytes.is_none();
         drop(state);
-        self.0.progress.notify_waiters();
+        if has_room {
+            self.0.room.notify_waiters();
+        }
         true
     }
 }
@@ -362,18 +395,26 @@ impl Shared {
 
     fn step(&self, events: impl IntoIterator<Item = Event>) -> (Vec<Action>, Option<Instant>) {
         let mut state = self.state();
+        let was_full = state.wanted_bytes.is_some();
         let actions = state.step(events, Instant::now());
-        let (wake, has_acknowledged) = (state.wake(), state.has_acknowledged());
-        drop(state);
-        self.tell(has_acknowledged);
+        let wake = state.wake();
+        self.tell(state, was_full);
         (actions, wake)
     }
 
-    fn tell(&self, has_acknowledged: bool) {
-        if has_acknowledged {
+    /// Wakes those for whom something changed.
+    fn tell(&self, state: MutexGuard<'_, State>, was_full: bool) {
+        let has_acknowledged = state.has_acknowledged();
+        let has_room = was_full && state.wanted_bytes.is_none();
+        let has_ended = state.refusal.is_some();
+        drop(state);
+        if has_acknowledged || has_ended {
             self.acknowledged.notify_one();
+            self.progress.notify_waiters();
         }
-        self.progress.notify_waiters();
+        if has_room || has_ended {
+            self.room.notify_waiters();
+        }
     }
 
     /// What the metadata says about the topics of this producer.
@@ -381,7 +422,13 @@ impl Shared {
         let mut state = self.state();
         for topic in 0..state.topics.len() {
             let partitions = leaders_of(metadata, &state.topics[topic].name);
-            state.apply(Event::Leaders { topic: topic as u32, partitions }, Instant::now());
+            state.apply(
+                Event::Leaders {
+                    topic: topic as u32,
+                    partitions,
+                },
+                Instant::now(),
+            );
         }
         drop(state);
         self.wake.notify_one();
@@ -396,9 +443,7 @@ impl Shared {
         }
         let mut state = self.state();
         state.apply(event, Instant::now());
-        let has_acknowledged = state.has_acknowledged();
-        drop(state);
-        self.tell(has_acknowledged);
+        self.tell(state, true);
         self.wake.notify_one();
     }
 
@@ -411,7 +456,7 @@ impl Shared {
     fn end(&self, error: ClientError) {
         self.state().apply(Event::Abort(error), Instant::now());
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Ended::Ended;
-        self.tell(true);
+        self.tell(self.state(), true);
     }
 
     async fn until(&self, is_true: impl Fn(&State) -> bool) {

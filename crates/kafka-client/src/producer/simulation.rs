@@ -19,7 +19,9 @@ use super::accumulate::{AppendError, Record, Topic};
 use super::answer::Outcome;
 use super::batch::{Body, Token, add_sequence};
 use super::sequence::ProducerId;
-use super::state::{Action, Config, Event, Leader, Outgoing, Produced, ProducedBatch, State, Written};
+use super::state::{
+    Action, Config, Event, Leader, Outgoing, Produced, ProducedBatch, State, Written,
+};
 use crate::client::Backoff;
 use crate::error::{ClientError, KafkaErrorCode as Code};
 use crate::settings::Partitioner;
@@ -93,21 +95,28 @@ impl Log {
                 if producer.epoch < known.epoch {
                     return Err(Code::INVALID_PRODUCER_EPOCH);
                 }
-                let duplicate = known
-                    .last
-                    .iter()
-                    .find(|(base, known_end, _)| (*base, *known_end) == (producer.base_sequence, end));
+                let duplicate = known.last.iter().find(|(base, known_end, _)| {
+                    (*base, *known_end) == (producer.base_sequence, end)
+                });
                 if producer.epoch == known.epoch
                     && let Some((_, _, offset)) = duplicate
                 {
                     return Ok(*offset);
                 }
-                let expected = if producer.epoch > known.epoch { 0 } else { known.next };
+                let expected = if producer.epoch > known.epoch {
+                    0
+                } else {
+                    known.next
+                };
                 if producer.base_sequence != expected {
                     return Err(Code::OUT_OF_ORDER_SEQUENCE_NUMBER);
                 }
             }
-            let fresh = || Known { epoch: producer.epoch, next: 0, last: VecDeque::new() };
+            let fresh = || Known {
+                epoch: producer.epoch,
+                next: 0,
+                last: VecDeque::new(),
+            };
             let known = self.producers.entry(producer.id).or_insert_with(fresh);
             if known.epoch != producer.epoch {
                 *known = fresh();
@@ -162,13 +171,22 @@ impl Simulation {
             retries: u32::MAX,
             max_in_flight: setup.max_in_flight,
             partitioner: Partitioner::Default,
-            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(1), "simulation"),
+            backoff: Backoff::new(
+                Duration::from_millis(100),
+                Duration::from_secs(1),
+                "simulation",
+            ),
         };
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut state = State::new(config, seed);
         let topic = state.add_topic("t");
-        let log = |leader| Log { leader, ..Log::default() };
-        let logs = (0..PARTITIONS).map(|_| log(random.below(BROKERS as usize) as i32)).collect();
+        let log = |leader| Log {
+            leader,
+            ..Log::default()
+        };
+        let logs = (0..PARTITIONS)
+            .map(|_| log(random.below(BROKERS as usize) as i32))
+            .collect();
         let mut simulation = Simulation {
             seed,
             setup,
@@ -256,8 +274,14 @@ impl Simulation {
                 key: None,
                 value: Some(&value),
             };
-            let token = Token { stream: partition as u32, number };
-            match self.state.append(&record, std::iter::empty(), token, self.now) {
+            let token = Token {
+                stream: partition as u32,
+                number,
+            };
+            match self
+                .state
+                .append(&record, std::iter::empty(), token, self.now)
+            {
                 Ok(found) => {
                     assert_eq!(found, partition);
                     self.appended[partition as usize].push(number);
@@ -290,7 +314,10 @@ impl Simulation {
             Action::Connect { broker } => {
                 let failed = ClientError::retriable("refused").with_code(Code::NETWORK_EXCEPTION);
                 let event = match self.fault(4) {
-                    true => Event::ConnectFailed { broker, error: failed },
+                    true => Event::ConnectFailed {
+                        broker,
+                        error: failed,
+                    },
                     false => Event::Connected { broker },
                 };
                 self.events.push(event);
@@ -309,7 +336,11 @@ impl Simulation {
             Action::Compress { batch, records } => {
                 let header = BatchHeader::produced(ProducerState::NONE, BatchKind::Plain);
                 let (unsealed, buffer) = records.compress(&header, &mut self.compressor).unwrap();
-                self.events.push(Event::Compressed { batch, result: Ok(unsealed), buffer });
+                self.events.push(Event::Compressed {
+                    batch,
+                    result: Ok(unsealed),
+                    buffer,
+                });
             }
             Action::Split { batch, bytes } => {
                 let mut decompressor = Decompressor::new(LIMIT_BYTES);
@@ -322,7 +353,12 @@ impl Simulation {
 
     fn send(&mut self, broker: i32, batches: Vec<Outgoing>) {
         let partitions: BTreeSet<i32> = batches.iter().map(|batch| batch.partition).collect();
-        assert_eq!(partitions.len(), batches.len(), "{}: one batch per partition", self.name());
+        assert_eq!(
+            partitions.len(),
+            batches.len(),
+            "{}: one batch per partition",
+            self.name()
+        );
         let batches: Vec<_> = batches
             .into_iter()
             .map(|mut batch| {
@@ -336,9 +372,16 @@ impl Simulation {
             })
             .collect();
         let size: usize = batches.iter().map(|(_, bytes)| bytes.len()).sum();
-        assert!(batches.len() == 1 || size <= REQUEST_BYTES_MAX, "{}: {size} bytes", self.name());
+        assert!(
+            batches.len() == 1 || size <= REQUEST_BYTES_MAX,
+            "{}: {size} bytes",
+            self.name()
+        );
         let wire = self.wires.entry(broker).or_default();
-        wire.push_back(Request { batches, answer: None });
+        wire.push_back(Request {
+            batches,
+            answer: None,
+        });
         assert!(wire.len() <= self.setup.max_in_flight, "too many in flight");
     }
 
@@ -371,11 +414,18 @@ impl Simulation {
     }
 
     fn process_batch(&mut self, broker: i32, partition: i32, bytes: &Bytes) -> Outcome {
-        let refused = |code, leader| Outcome::Refused { code, message: None, leader };
+        let refused = |code, leader| Outcome::Refused {
+            code,
+            message: None,
+            leader,
+        };
         let tells_leader = self.random.one_in(2);
         let log = &self.logs[partition as usize];
         if log.leader != broker {
-            let leader = Leader { broker: Some(log.leader), epoch: log.epoch };
+            let leader = Leader {
+                broker: Some(log.leader),
+                epoch: log.epoch,
+            };
             return refused(Code::NOT_LEADER_OR_FOLLOWER, tells_leader.then_some(leader));
         }
         if self.fault(15) {
@@ -391,12 +441,17 @@ impl Simulation {
         let producer = batch.producer();
         let decoded = batch.decode(&mut Decompressor::new(LIMIT_BYTES)).unwrap();
         let number = |value: &[u8]| u64::from_be_bytes(*value.first_chunk().unwrap());
-        let numbers: Vec<u64> =
-            decoded.records().map(|record| number(record.unwrap().value.unwrap())).collect();
+        let numbers: Vec<u64> = decoded
+            .records()
+            .map(|record| number(record.unwrap().value.unwrap()))
+            .collect();
         match self.logs[partition as usize].append(producer, &numbers) {
             Err(code) => refused(code, None),
             Ok(_) if self.fault(15) => refused(Code::NOT_ENOUGH_REPLICAS_AFTER_APPEND, None),
-            Ok(offset) => Outcome::Written(Written { base_offset: Some(offset), log_append_time_ms: None }),
+            Ok(offset) => Outcome::Written(Written {
+                base_offset: Some(offset),
+                log_append_time_ms: None,
+            }),
         }
     }
 
@@ -410,12 +465,30 @@ impl Simulation {
             let outcomes = vec![Outcome::Lost(lost); request.batches.len()];
             if request.answer.is_none() && self.setup.faults.zombies {
                 let copies = request.batches.iter().map(|(batch, bytes)| {
-                    let Outgoing { id, topic, partition, producer, .. } = batch;
+                    let Outgoing {
+                        id,
+                        topic,
+                        partition,
+                        producer,
+                        ..
+                    } = batch;
                     let (id, topic, partition) = (*id, topic.clone(), *partition);
                     let body = Body::Lent;
-                    (Outgoing { id, topic, partition, body, producer: *producer }, bytes.clone())
+                    (
+                        Outgoing {
+                            id,
+                            topic,
+                            partition,
+                            body,
+                            producer: *producer,
+                        },
+                        bytes.clone(),
+                    )
                 });
-                let zombie = Request { batches: copies.collect(), answer: None };
+                let zombie = Request {
+                    batches: copies.collect(),
+                    answer: None,
+                };
                 self.zombies.entry(broker).or_default().push_back(zombie);
             }
             self.end(broker, request.batches, outcomes);
@@ -426,18 +499,31 @@ impl Simulation {
         let batches = batches
             .into_iter()
             .zip(outcomes)
-            .map(|((batch, bytes), outcome)| {
-                ProducedBatch { id: batch.id, bytes, producer: batch.producer, outcome }
+            .map(|((batch, bytes), outcome)| ProducedBatch {
+                id: batch.id,
+                bytes,
+                producer: batch.producer,
+                outcome,
             })
             .collect();
         let throttle = Duration::from_millis(if self.fault(10) { 50 } else { 0 });
-        self.events.push(Event::Produced(Produced { broker, throttle, batches }));
+        self.events.push(Event::Produced(Produced {
+            broker,
+            throttle,
+            batches,
+        }));
     }
 
     fn leaders(&self) -> Event {
-        let leader = |log: &Log| Leader { broker: Some(log.leader), epoch: log.epoch };
+        let leader = |log: &Log| Leader {
+            broker: Some(log.leader),
+            epoch: log.epoch,
+        };
         let partitions = Some(self.logs.iter().map(leader).collect());
-        Event::Leaders { topic: self.topic.0, partitions }
+        Event::Leaders {
+            topic: self.topic.0,
+            partitions,
+        }
     }
 
     fn take_acknowledged(&mut self) {
@@ -452,27 +538,42 @@ impl Simulation {
                     Err(_) => Err(()),
                 };
                 let before = self.told.insert(token.number, result);
-                assert!(before.is_none(), "{}: record {} told twice", self.name(), token.number);
+                assert!(
+                    before.is_none(),
+                    "{}: record {} told twice",
+                    self.name(),
+                    token.number
+                );
             }
         }
     }
 
     fn check(self) {
         let name = self.name();
-        assert_eq!(self.told.len() as u64, self.next_number, "{name}: every record is told about");
+        assert_eq!(
+            self.told.len() as u64,
+            self.next_number,
+            "{name}: every record is told about"
+        );
         for (partition, log) in self.logs.iter().enumerate() {
             let mut first_at = BTreeMap::new();
             let mut in_order = Vec::new();
             for (offset, number) in log.records.iter().enumerate() {
                 let duplicate = first_at.contains_key(number);
-                assert!(!(duplicate && self.setup.idempotent), "{name}: record {number} is written twice");
+                assert!(
+                    !(duplicate && self.setup.idempotent),
+                    "{name}: record {number} is written twice"
+                );
                 if !duplicate {
                     first_at.insert(*number, offset as i64);
                     in_order.push(*number);
                 }
             }
             if self.setup.idempotent || self.setup.max_in_flight == 1 {
-                assert!(in_order.is_sorted(), "{name}: partition {partition} is out of order: {in_order:?}");
+                assert!(
+                    in_order.is_sorted(),
+                    "{name}: partition {partition} is out of order: {in_order:?}"
+                );
             }
             for number in &self.appended[partition] {
                 match (self.told[number], first_at.get(number)) {
@@ -480,7 +581,9 @@ impl Simulation {
                     (Ok(Some(told)), Some(offset)) if self.setup.idempotent => {
                         assert_eq!(told, *offset, "{name}: offset of record {number}");
                     }
-                    (Err(()), _) if !self.setup.faults.fatal => panic!("{name}: record {number} failed"),
+                    (Err(()), _) if !self.setup.faults.fatal => {
+                        panic!("{name}: record {number} failed")
+                    }
                     _ => {}
                 }
             }
@@ -491,7 +594,9 @@ impl Simulation {
 
 /// `MILLSTREAM_SEEDS=20` runs twenty times as many seeds.
 fn run_seeds(setups: impl IntoIterator<Item = Setup>, seeds: u64) {
-    let factor = std::env::var("MILLSTREAM_SEEDS").ok().and_then(|text| text.parse().ok());
+    let factor = std::env::var("MILLSTREAM_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     for setup in setups {
         for seed in 0..seeds * factor.unwrap_or(1) {
             Simulation::new(seed, setup).run();
@@ -503,7 +608,12 @@ fn every_codec_and_flight(idempotent: bool, faults: Faults) -> Vec<Setup> {
     let mut setups = Vec::new();
     for codec in [Codec::None, Codec::Lz4] {
         for max_in_flight in [1, 2, 5] {
-            setups.push(Setup { idempotent, max_in_flight, codec, faults });
+            setups.push(Setup {
+                idempotent,
+                max_in_flight,
+                codec,
+                faults,
+            });
         }
     }
     setups
@@ -511,26 +621,42 @@ fn every_codec_and_flight(idempotent: bool, faults: Faults) -> Vec<Setup> {
 
 #[test]
 fn with_idempotence_no_fault_that_passes_loses_doubles_or_reorders() {
-    let faults = Faults { retriable: true, zombies: true, fatal: false };
+    let faults = Faults {
+        retriable: true,
+        zombies: true,
+        fatal: false,
+    };
     run_seeds(every_codec_and_flight(true, faults), 20);
 }
 
 #[test]
 fn with_idempotence_no_failure_doubles_or_reorders_what_is_left() {
-    let faults = Faults { retriable: true, zombies: false, fatal: true };
+    let faults = Faults {
+        retriable: true,
+        zombies: false,
+        fatal: true,
+    };
     run_seeds(every_codec_and_flight(true, faults), 20);
 }
 
 #[test]
 fn without_idempotence_nothing_is_lost_and_one_in_flight_keeps_order() {
     for fatal in [false, true] {
-        let faults = Faults { retriable: true, zombies: false, fatal };
+        let faults = Faults {
+            retriable: true,
+            zombies: false,
+            fatal,
+        };
         run_seeds(every_codec_and_flight(false, faults), 10);
     }
 }
 
 #[test]
 fn without_faults_all_is_written() {
-    let faults = Faults { retriable: false, zombies: false, fatal: false };
+    let faults = Faults {
+        retriable: false,
+        zombies: false,
+        fatal: false,
+    };
     run_seeds(every_codec_and_flight(true, faults), 10);
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_wire::batch::UnsealedBatch;
-use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState, SplitPart, WireError};
+use kafka_wire::{
+    BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState, SplitPart, WireError,
+};
 use tokio::time::Instant;
 
 use super::accumulate::TopicState;
@@ -43,12 +45,27 @@ pub(super) struct Config {
 #[derive(Debug)]
 pub(super) enum Event {
     /// What the metadata says about a topic now. `None`: nothing, it is gone or never was.
-    Leaders { topic: u32, partitions: Option<Vec<Leader>> },
-    Connected { broker: i32 },
-    ConnectFailed { broker: i32, error: ClientError },
+    Leaders {
+        topic: u32,
+        partitions: Option<Vec<Leader>>,
+    },
+    Connected {
+        broker: i32,
+    },
+    ConnectFailed {
+        broker: i32,
+        error: ClientError,
+    },
     ProducerId(Result<ProducerId, ClientError>),
-    Compressed { batch: BatchId, result: Result<UnsealedBatch, WireError>, buffer: Option<Vec<u8>> },
-    Split { batch: BatchId, result: Result<[SplitPart; 2], WireError> },
+    Compressed {
+        batch: BatchId,
+        result: Result<UnsealedBatch, WireError>,
+        buffer: Option<Vec<u8>>,
+    },
+    Split {
+        batch: BatchId,
+        result: Result<[SplitPart; 2], WireError>,
+    },
     Produced(Produced),
     /// No more records; send what there is.
     Close,
@@ -80,12 +97,23 @@ pub(super) struct ProducedBatch {
 
 #[derive(Debug)]
 pub(super) enum Action {
-    Connect { broker: i32 },
+    Connect {
+        broker: i32,
+    },
     RefreshMetadata,
     InitProducerId,
-    Compress { batch: BatchId, records: BatchBuilder },
-    Split { batch: BatchId, bytes: Bytes },
-    Send { broker: i32, batches: Vec<Outgoing> },
+    Compress {
+        batch: BatchId,
+        records: BatchBuilder,
+    },
+    Split {
+        batch: BatchId,
+        bytes: Bytes,
+    },
+    Send {
+        broker: i32,
+        batches: Vec<Outgoing>,
+    },
 }
 
 /// A batch in a produce request.
@@ -121,8 +149,9 @@ pub struct Written {
 /// Counts against `buffer.memory` until the caller has taken an acknowledgement, so that their
 /// queue is bounded too.
 const ACKNOWLEDGED_BYTES: usize = 256;
-/// Used buffers that are kept for new batches.
-const SPARE_BUFFERS_MAX: usize = 32;
+/// The part of `buffer.memory` that is kept as used buffers for new batches, beside it; and that is
+/// waited for before a full producer takes records again, so that it does not wake up per batch.
+const MEMORY_PART: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -169,16 +198,26 @@ struct Broker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
-    Off { not_before: Option<Instant>, failures: u32 },
-    Connecting { failures: u32 },
+    Off {
+        not_before: Option<Instant>,
+        failures: u32,
+    },
+    Connecting {
+        failures: u32,
+    },
     On,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Id {
     Unneeded,
-    Wanted { not_before: Option<Instant>, failures: u32 },
-    Asked { failures: u32 },
+    Wanted {
+        not_before: Option<Instant>,
+        failures: u32,
+    },
+    Asked {
+        failures: u32,
+    },
     Known(ProducerId),
 }
 
@@ -187,7 +226,10 @@ impl State {
     pub fn new(config: Config, seed: u64) -> State {
         State {
             producer_id: match config.idempotent {
-                true => Id::Wanted { not_before: None, failures: 0 },
+                true => Id::Wanted {
+                    not_before: None,
+                    failures: 0,
+                },
                 false => Id::Unneeded,
             },
             config,
@@ -251,13 +293,21 @@ impl State {
 
     /// Whether all batches opened before `serial` are acknowledged.
     pub fn is_done_before(&self, serial: u64) -> bool {
-        self.outstanding.first_key_value().is_none_or(|(first, _)| *first >= serial)
+        self.outstanding
+            .first_key_value()
+            .is_none_or(|(first, _)| *first >= serial)
     }
 
     /// All records appended so far are sent without lingering. Gives the serial for `is_done_before`.
     pub fn flush(&mut self) -> u64 {
         self.flush_before = self.next_serial;
         self.flush_before
+    }
+
+    /// As `has_room`, with enough of it that it is worth waking somebody up.
+    pub fn has_plenty_of_room(&self) -> bool {
+        let limit = self.config.buffer_memory_bytes;
+        self.has_room() && self.used_bytes <= limit - limit / MEMORY_PART
     }
 
     /// Whether the record that found no room would find it now.
@@ -283,7 +333,11 @@ impl State {
             Event::Connected { broker } => self.broker(broker).link = Link::On,
             Event::ConnectFailed { broker, error } => self.on_connect_failed(broker, error, now),
             Event::ProducerId(result) => self.on_producer_id(result, now),
-            Event::Compressed { batch, result, buffer } => self.on_compressed(batch, result, buffer),
+            Event::Compressed {
+                batch,
+                result,
+                buffer,
+            } => self.on_compressed(batch, result, buffer),
             Event::Split { batch, result } => self.on_split(batch, result),
             Event::Produced(produced) => self.on_produced(produced, now),
             Event::Close => {
@@ -305,7 +359,11 @@ impl State {
             self.learn_leader(self.topics[topic as usize].partitions[number], *leader);
         }
         // A topic that is gone may come back: its batches wait for that, or run out of time.
-        for index in self.topics[topic as usize].partitions.iter().skip(leaders.len()) {
+        for index in self.topics[topic as usize]
+            .partitions
+            .iter()
+            .skip(leaders.len())
+        {
             self.partitions[*index as usize].leader = None;
         }
     }
@@ -359,7 +417,10 @@ impl State {
             Ok(id) => self.producer_id = Id::Known(id),
             Err(error) if error.is_retriable() => {
                 let not_before = Some(now + self.config.backoff.delay(failures));
-                self.producer_id = Id::Wanted { not_before, failures: failures.saturating_add(1) };
+                self.producer_id = Id::Wanted {
+                    not_before,
+                    failures: failures.saturating_add(1),
+                };
             }
             Err(error) => self.abort(error),
         }
@@ -400,7 +461,10 @@ impl State {
             Err(error) => return self.fail_queued_batch(id, ClientError::fatal(error.to_string())),
         };
         let index = self.batches[id].partition;
-        let at = self.partitions[index as usize].queue.iter().position(|queued| *queued == id);
+        let at = self.partitions[index as usize]
+            .queue
+            .iter()
+            .position(|queued| *queued == id);
         let at = at.expect("a batch that is being split stays queued");
         self.partitions[index as usize].queue.remove(at);
         let whole = self.batches.remove(id);
@@ -411,7 +475,10 @@ impl State {
         let mut order = whole.order;
         let mut ids = Vec::with_capacity(2);
         for (part, runs) in [(first, first_runs), (second, second_runs)] {
-            let sealed_as = ProducerState { base_sequence: i32::MIN, ..ProducerState::NONE };
+            let sealed_as = ProducerState {
+                base_sequence: i32::MIN,
+                ..ProducerState::NONE
+            };
             ids.push(self.batches.insert(Batch {
                 partition: whole.partition,
                 runs,
@@ -453,37 +520,48 @@ impl State {
                 let partition = &mut self.partitions[index as usize];
                 let needs = partition.settle_sequences(&mut self.batches, current);
                 if needs == NeedsProducerId::Yes {
-                    self.producer_id = Id::Wanted { not_before: None, failures: 0 };
+                    self.producer_id = Id::Wanted {
+                        not_before: None,
+                        failures: 0,
+                    };
                 }
             }
         }
     }
 
     /// Tells about every batch that is older than `delivery.timeout.ms`, wherever it is.
+    ///
+    /// Cost: O(expired + on the wire): a queue is in the order of the records, so in that of age.
     fn expire(&mut self, index: u32, now: Instant) {
         let timeout = self.config.delivery_timeout;
-        let partition = &mut self.partitions[index as usize];
-        if partition.open.as_ref().is_some_and(|open| open.created + timeout <= now) {
-            self.close_open(index);
-        }
-        let partition = &self.partitions[index as usize];
-        let all = partition.queue.iter().chain(&partition.on_wire).copied();
-        let mut overdue = Vec::new();
-        for id in all {
-            let batch = &self.batches[id];
-            let deadline = batch.created + timeout;
-            if batch.expired {
-            } else if deadline <= now {
-                overdue.push(id);
-            } else {
-                self.wake = earliest(self.wake, deadline);
+        let deadline = |state: &State, id: BatchId| state.batches[id].created + timeout;
+        if let Some(open) = &self.partitions[index as usize].open {
+            let deadline = open.created + timeout;
+            self.wake = earliest(self.wake, deadline);
+            if deadline <= now {
+                self.close_open(index);
             }
         }
-        for id in overdue {
-            self.expire_batch(id, now);
+        let mut at = 0;
+        while let Some(&id) = self.partitions[index as usize].queue.get(at) {
+            if self.batches[id].expired {
+                at += 1;
+            } else if deadline(self, id) <= now {
+                // It leaves the queue, or stays there as expired.
+                self.expire_batch(id, now);
+            } else {
+                self.wake = earliest(self.wake, deadline(self, id));
+                break;
+            }
         }
-        if let Some(open) = &self.partitions[index as usize].open {
-            self.wake = earliest(self.wake, open.created + timeout);
+        for at in 0..self.partitions[index as usize].on_wire.len() {
+            let id = self.partitions[index as usize].on_wire[at];
+            if self.batches[id].expired {
+            } else if deadline(self, id) <= now {
+                self.expire_batch(id, now);
+            } else {
+                self.wake = earliest(self.wake, deadline(self, id));
+            }
         }
     }
 
@@ -519,7 +597,9 @@ impl State {
                 let Some((broker, id)) = self.sendable(index, now) else {
                     continue;
                 };
-                let size = self.batches[id].size_bytes().expect("a sendable batch has its bytes");
+                let size = self.batches[id]
+                    .size_bytes()
+                    .expect("a sendable batch has its bytes");
                 let (request, bytes) = requests.entry(broker).or_default();
                 if !request.is_empty() && *bytes + size > self.config.max_request_bytes {
                     // It comes first in the next round.
@@ -593,7 +673,9 @@ impl State {
         let max_in_flight = self.config.max_in_flight;
         let broker = self.broker(leader);
         let throttled_until = broker.throttled_until.filter(|until| *until > now);
-        let can = broker.link == Link::On && broker.in_flight < max_in_flight && throttled_until.is_none();
+        let can = broker.link == Link::On
+            && broker.in_flight < max_in_flight
+            && throttled_until.is_none();
         if let Some(until) = throttled_until {
             self.wake = earliest(self.wake, until);
         }
@@ -613,7 +695,11 @@ impl State {
         let batch = &mut self.batches[id];
         let partition = &mut self.partitions[batch.partition as usize];
         let front = partition.queue.pop_front();
-        debug_assert_eq!(front, Some(id), "only the first batch of a partition is sent");
+        debug_assert_eq!(
+            front,
+            Some(id),
+            "only the first batch of a partition is sent"
+        );
         partition.on_wire.push(id);
         if let Some(sequences) = &mut partition.sequences
             && batch.producer.is_none()
@@ -651,7 +737,11 @@ impl State {
                 continue;
             };
             let broker = self.brokers.entry(leader).or_insert_with(Broker::new);
-            if let Link::Off { not_before, failures } = broker.link {
+            if let Link::Off {
+                not_before,
+                failures,
+            } = broker.link
+            {
                 match not_before.filter(|until| *until > now) {
                     Some(until) => self.wake = earliest(self.wake, until),
                     None => {
@@ -671,7 +761,11 @@ impl State {
                 }
             }
         }
-        if let Id::Wanted { not_before, failures } = self.producer_id {
+        if let Id::Wanted {
+            not_before,
+            failures,
+        } = self.producer_id
+        {
             match not_before.filter(|until| *until > now) {
                 Some(until) => self.wake = earliest(self.wake, until),
                 None => {
@@ -695,7 +789,10 @@ impl State {
         }
         if lost {
             // The client has its own back-off between connections.
-            broker.link = Link::Off { not_before: None, failures: 0 };
+            broker.link = Link::Off {
+                not_before: None,
+                failures: 0,
+            };
             self.wants_metadata = true;
         }
     }
@@ -778,16 +875,29 @@ impl State {
     fn keep_buffer(&mut self, buffer: Vec<u8>) {
         let usual = buffer.capacity() >= self.config.batch_size_bytes / 2
             && buffer.capacity() <= self.config.batch_size_bytes.saturating_mul(4);
-        if usual && self.spare_buffers.len() < SPARE_BUFFERS_MAX {
+        let spare_bytes = self.config.batch_size_bytes * self.spare_buffers.len();
+        if usual && spare_bytes < self.config.buffer_memory_bytes / MEMORY_PART {
             self.spare_buffers.push(buffer);
         }
     }
 
     pub(super) fn release(&mut self, bytes: usize) {
         self.used_bytes = self.used_bytes.saturating_sub(bytes);
-        if self.has_room() {
+        if self.has_plenty_of_room() {
             self.wanted_bytes = None;
         }
+    }
+
+    /// Whether the sender could do something with a batch of this partition that was just opened or
+    /// closed. When requests to its leader are at their limit, the next answer wakes the sender.
+    pub(super) fn is_news(&self, index: u32) -> bool {
+        let leader = self.partitions[index as usize].leader;
+        let busy = leader
+            .and_then(|leader| self.brokers.get(&leader))
+            .is_some_and(|broker| {
+                broker.link == Link::On && broker.in_flight >= self.config.max_in_flight
+            });
+        !busy || self.config.codec != Codec::None
     }
 
     /// Fails a batch that is queued and that nobody has; its sequence numbers become a hole.
@@ -801,7 +911,10 @@ impl State {
     /// Takes a batch out of its queue whose caller has been told.
     fn remove_queued(&mut self, id: BatchId) {
         let batch = &self.batches[id];
-        let (base, end) = (batch.producer.map(|producer| producer.base_sequence), batch.end_sequence());
+        let (base, end) = (
+            batch.producer.map(|producer| producer.base_sequence),
+            batch.end_sequence(),
+        );
         let partition = &mut self.partitions[batch.partition as usize];
         partition.queue.retain(|queued| *queued != id);
         self.to_compress.retain(|other| *other != id);
@@ -813,7 +926,11 @@ impl State {
 
     fn fail_queued(&mut self, index: u32, error: &ClientError) {
         self.close_open(index);
-        let queue: Vec<_> = self.partitions[index as usize].queue.iter().copied().collect();
+        let queue: Vec<_> = self.partitions[index as usize]
+            .queue
+            .iter()
+            .copied()
+            .collect();
         for id in queue {
             if !matches!(self.batches[id].body, Body::Lent) {
                 self.fail_queued_batch(id, error.clone());
@@ -842,7 +959,10 @@ impl State {
 impl Broker {
     fn new() -> Broker {
         Broker {
-            link: Link::Off { not_before: None, failures: 0 },
+            link: Link::Off {
+                not_before: None,
+                failures: 0,
+            },
             in_flight: 0,
             throttled_until: None,
         }
