@@ -8,7 +8,9 @@
 use tokio::time::Instant;
 
 use super::batch::{BatchId, Body};
-use super::state::{Leader, Produced, ProducedBatch, State, Written};
+use super::ending::Written;
+use super::messages::{Leader, Produced, ProducedBatch};
+use super::state::State;
 use crate::error::{ClientError, KafkaErrorCode};
 
 /// What is known about a batch after its request.

@@ -1,8 +1,8 @@
 //! The producer: records in, one acknowledgement per batch out.
 //!
 //! Lives here: [`Producer`], its [`Appender`] and [`Acknowledgements`], and what they share.
-//! Lives elsewhere: records into batches (`accumulate`), decisions (`state`, `answer`, `partition`,
-//! `sequence`), requests (`sender`).
+//! Lives elsewhere: records into batches (`accumulate`), decisions (`state`, `answer`, `ending`,
+//! `partition`, `sequence`), requests (`sender`).
 //! Never here: a converter, a source partition, an offset; a record is bytes and a [`Token`].
 //!
 //! One task feeds a producer. It takes an [`Appender`] for the records that it has, which locks the
@@ -13,6 +13,8 @@
 mod accumulate;
 mod answer;
 mod batch;
+mod ending;
+mod messages;
 mod partition;
 mod sender;
 mod sequence;
@@ -30,10 +32,11 @@ use tokio::time::Instant;
 
 pub use accumulate::{AppendError, Record, Topic};
 pub use batch::{Run, Runs, Token};
-pub use state::{Acknowledged, Written};
+pub use ending::{Acknowledged, Written};
 
+use messages::{Action, Config, Event};
 use sender::{Sender, leaders_of};
-use state::{Action, Config, Event, State};
+use state::State;
 
 use crate::client::{Client, Refresh};
 use crate::error::{ClientError, KafkaErrorCode};
@@ -75,11 +78,11 @@ struct Shared {
     /// For `flush` and `close`: batches were acknowledged.
     progress: Notify,
     acknowledged: Notify,
-    ended: Mutex<Ended>,
+    phase: Mutex<Phase>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum Phase {
     Running,
     /// As soon as everything is acknowledged.
     Closing,
@@ -132,7 +135,7 @@ impl Producer {
             room: Notify::new(),
             progress: Notify::new(),
             acknowledged: Notify::new(),
-            ended: Mutex::new(Ended::Running),
+            phase: Mutex::new(Phase::Running),
         });
         let sender = Sender {
             shared: shared.clone(),
@@ -353,7 +356,7 @@ impl Acknowledgements {
     pub async fn recv(&mut self, into: &mut Vec<Acknowledged>) -> bool {
         loop {
             // Looked at before the queue: what comes before the end is taken.
-            let ended = self.0.ended() == Ended::Ended;
+            let ended = self.0.phase() == Phase::Ended;
             if self.try_recv(into) {
                 return true;
             }
@@ -389,8 +392,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self) -> Ended {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step(&self, events: impl IntoIterator<Item = Event>) -> (Vec<Action>, Option<Instant>) {
@@ -436,9 +439,9 @@ impl Shared {
 
     fn close(&self, event: Event) {
         {
-            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            if *ended == Ended::Running {
-                *ended = Ended::Closing;
+            let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+            if *phase == Phase::Running {
+                *phase = Phase::Closing;
             }
         }
         let mut state = self.state();
@@ -449,13 +452,13 @@ impl Shared {
 
     /// Whether the sender has nothing left to do.
     fn is_finished(&self) -> bool {
-        self.ended() != Ended::Running && self.state().is_idle()
+        self.phase() != Phase::Running && self.state().is_idle()
     }
 
     /// The end of the sender.
     fn end(&self, error: ClientError) {
         self.state().apply(Event::Abort(error), Instant::now());
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Ended::Ended;
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Phase::Ended;
         self.tell(self.state(), true);
     }
 

@@ -27,8 +27,9 @@ use tracing::{debug, warn};
 use super::Shared;
 use super::answer::Outcome;
 use super::batch::{BatchId, Body};
+use super::ending::Written;
+use super::messages::{Action, Event, Leader, Outgoing, Produced, ProducedBatch};
 use super::sequence::ProducerId;
-use super::state::{Action, Event, Leader, Outgoing, Produced, ProducedBatch, Written};
 use crate::client::{Client, Target};
 use crate::connection::{Connection, Pending};
 use crate::error::{ClientError, KafkaErrorCode};
@@ -194,7 +195,7 @@ impl Sender {
                 tokio::select! {
                     answer = poll_fn(|cx| links.poll_answer(cx)) => done.push(answer),
                     Some(finished) = tasks.join_next() => {
-                        done.push(finished.unwrap_or_else(|error| rethrow(error)));
+                        done.push(finished.unwrap_or_else(rethrow));
                     }
                     () = self.shared.wake.notified() => {}
                     // The loop looks at it first.
@@ -204,7 +205,7 @@ impl Sender {
             }
             links.take_answers(&mut done).await;
             while let Some(finished) = tasks.try_join_next() {
-                done.push(finished.unwrap_or_else(|error| rethrow(error)));
+                done.push(finished.unwrap_or_else(rethrow));
             }
             events.extend(
                 done.drain(..)

@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use super::accumulate::{AppendError, Record, Topic};
 use super::answer::Outcome;
 use super::batch::{Body, Token, add_sequence};
+use super::ending::Written;
+use super::messages::{Action, Config, Event, Leader, Outgoing, Produced, ProducedBatch};
 use super::sequence::ProducerId;
-use super::state::{
-    Action, Config, Event, Leader, Outgoing, Produced, ProducedBatch, State, Written,
-};
+use super::state::State;
 use crate::client::Backoff;
 use crate::error::{ClientError, KafkaErrorCode as Code};
 use crate::settings::Partitioner;
