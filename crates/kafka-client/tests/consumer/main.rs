@@ -3,3 +3,4 @@
 mod reading;
 mod sharing;
 mod support;
+mod throughput;
