@@ -19,6 +19,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod answers;
 pub mod assignors;
 #[allow(clippy::module_inception)]
 mod consumer;
@@ -45,7 +46,10 @@ pub struct TopicPartition {
 
 impl TopicPartition {
     pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
-        Self { topic: topic.into(), partition }
+        Self {
+            topic: topic.into(),
+            partition,
+        }
     }
 }
 
@@ -67,7 +71,10 @@ pub struct OffsetAndMetadata {
 
 impl OffsetAndMetadata {
     pub fn new(offset: i64) -> Self {
-        Self { offset, ..Self::default() }
+        Self {
+            offset,
+            ..Self::default()
+        }
     }
 }
 

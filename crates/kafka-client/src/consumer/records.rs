@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_wire::{
-    ControlType, CrcCheck, DecodedBatch, Decompressor, RecordBatches, RecordCursor, RecordView, Records, WireError,
+    ControlType, CrcCheck, DecodedBatch, Decompressor, RecordBatches, RecordCursor, RecordView,
+    Records, WireError,
 };
 
 use super::TopicPartition;
@@ -78,7 +79,9 @@ impl PartitionRecords {
     }
 
     /// Every record with the buffer that it is a slice of.
-    pub fn iter_shared(&self) -> impl Iterator<Item = Result<(RecordView<'_>, &Bytes), ClientError>> {
+    pub fn iter_shared(
+        &self,
+    ) -> impl Iterator<Item = Result<(RecordView<'_>, &Bytes), ClientError>> {
         self.pieces.iter().flat_map(move |piece| {
             let payload = piece.payload();
             piece.records().map(move |record| match record {
@@ -110,7 +113,10 @@ impl PartitionRecords {
     }
 
     pub fn topic_partition(&self) -> TopicPartition {
-        TopicPartition { topic: self.topic.clone(), partition: self.partition }
+        TopicPartition {
+            topic: self.topic.clone(),
+            partition: self.partition,
+        }
     }
 }
 
@@ -160,10 +166,20 @@ impl Chunk {
         decompressor: &mut Decompressor,
     ) -> Self {
         aborted.sort_unstable_by_key(|transaction| transaction.first_offset);
-        let mut open = OpenAborts { coming: aborted.into(), producers: HashSet::new() };
-        let mut chunk = Self { batches: VecDeque::new(), end: from, error: None, bytes: 0 };
+        let mut open = OpenAborts {
+            coming: aborted.into(),
+            producers: HashSet::new(),
+        };
+        let mut chunk = Self {
+            batches: VecDeque::new(),
+            end: from,
+            error: None,
+            bytes: 0,
+        };
         for batch in RecordBatches::with_crc_check(region, reading.crc) {
-            let taken = batch.and_then(|batch| chunk.take_in(batch, from.offset, &mut open, reading, decompressor));
+            let taken = batch.and_then(|batch| {
+                chunk.take_in(batch, from.offset, &mut open, reading, decompressor)
+            });
             if let Err(error) = taken {
                 chunk.error = Some(unreadable(&tp.topic, tp.partition, error));
                 break;
@@ -200,7 +216,10 @@ impl Chunk {
                 }
             }
             None
-        } else if committed_only && batch.is_transactional() && open.producers.contains(&producer_id) {
+        } else if committed_only
+            && batch.is_transactional()
+            && open.producers.contains(&producer_id)
+        {
             None
         } else {
             Some(batch.decode(decompressor)?)
@@ -240,11 +259,17 @@ impl Chunk {
     }
 
     /// Moves at most `max` records to `pieces`; how many they are, and the position behind them.
-    pub(super) fn take(&mut self, max: usize, pieces: &mut Vec<Piece>) -> Result<(usize, Position), WireError> {
+    pub(super) fn take(
+        &mut self,
+        max: usize,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(usize, Position), WireError> {
         let mut taken = 0;
         let mut behind = self.end;
         while taken < max {
-            let Some((batch, from)) = self.batches.front() else { break };
+            let Some((batch, from)) = self.batches.front() else {
+                break;
+            };
             let (from, end) = (*from, batch.end());
             let left = (end.index() - from.index()) as usize;
             if left <= max - taken {
@@ -252,13 +277,24 @@ impl Chunk {
                 taken += left;
                 self.bytes -= batch.payload().len();
                 behind = behind_batch(&batch);
-                pieces.push(Piece { batch, from, to: end });
+                pieces.push(Piece {
+                    batch,
+                    from,
+                    to: end,
+                });
             } else {
                 let count = max - taken;
                 let (to, offset) = batch.advance(from, count as u32)?;
                 taken = max;
-                behind = Position { offset, epoch: behind_batch(batch).epoch };
-                pieces.push(Piece { batch: batch.clone(), from, to });
+                behind = Position {
+                    offset,
+                    epoch: behind_batch(batch).epoch,
+                };
+                pieces.push(Piece {
+                    batch: batch.clone(),
+                    from,
+                    to,
+                });
                 self.batches[0].1 = to;
             }
         }
@@ -315,7 +351,11 @@ impl Handout {
     }
 
     /// Takes from a chunk; how many records, and the position behind them.
-    pub(super) fn take(&mut self, chunk: &mut Chunk, max: usize) -> Result<(usize, Position), ClientError> {
+    pub(super) fn take(
+        &mut self,
+        chunk: &mut Chunk,
+        max: usize,
+    ) -> Result<(usize, Position), ClientError> {
         let records = &mut self.records;
         let (count, behind) = chunk
             .take(max, &mut records.pieces)
@@ -327,5 +367,154 @@ impl Handout {
 
     pub(super) fn finish(self) -> Option<PartitionRecords> {
         (self.records.count > 0).then_some(self.records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState};
+
+    use super::*;
+
+    /// `base kind producer values`: `5 txn 7 a,b`; a marker: `7 abort 7`.
+    fn region(batches: &[&str]) -> Bytes {
+        let mut region = BytesMut::new();
+        for text in batches {
+            let words: Vec<&str> = text.split(' ').collect();
+            let producer_id: i64 = words[2].parse().expect("a producer id");
+            let kind = match words[1] {
+                "plain" => BatchKind::Plain,
+                "txn" => BatchKind::Transactional,
+                _ => BatchKind::Control,
+            };
+            let mut builder = BatchBuilder::new(0);
+            match words[1] {
+                "commit" => builder.append(0, Some(&[0, 0, 0, 1]), Some(&[0; 6])).expect("small"),
+                "abort" => builder.append(0, Some(&[0, 0, 0, 0]), Some(&[0; 6])).expect("small"),
+                _ => {
+                    for value in words[3].split(',') {
+                        builder.append(0, None, Some(value.as_bytes())).expect("small");
+                    }
+                }
+            }
+            let header = BatchHeader {
+                base_offset: words[0].parse().expect("an offset"),
+                leader_epoch: 3,
+                producer: ProducerState { id: producer_id, epoch: 0, base_sequence: 0 },
+                kind,
+            };
+            let mut compressor = Compressor::new(Codec::None, None).expect("a codec");
+            region.extend_from_slice(&builder.finish(&header, &mut compressor).expect("a batch").bytes);
+        }
+        region.freeze()
+    }
+
+    fn read(region: Bytes, from: i64, isolation: IsolationLevel, aborted: &[(i64, i64)]) -> Chunk {
+        let aborted = aborted.iter();
+        let aborted = aborted.map(|(producer_id, first_offset)| Aborted {
+            producer_id: *producer_id,
+            first_offset: *first_offset,
+        });
+        Chunk::read(
+            &TopicPartition::new("t", 1),
+            region,
+            Position { offset: from, epoch: None },
+            aborted.collect(),
+            Reading { isolation, crc: CrcCheck::Verify },
+            &mut Decompressor::new(usize::MAX),
+        )
+    }
+
+    /// All that a chunk holds in hand-outs of `max`: `values→next offset` each.
+    fn drain(chunk: &mut Chunk, max: usize) -> Vec<String> {
+        let mut shown = Vec::new();
+        while !chunk.is_drained() {
+            let mut handout = Handout::new(&TopicPartition::new("t", 1));
+            let (count, behind) = handout.take(chunk, max).expect("readable");
+            let records = handout.finish().expect("some records");
+            assert_eq!((records.len(), records.next_offset()), (count, behind.offset));
+            let values = records.iter().map(|record| {
+                String::from_utf8(record.expect("a record").value.expect("a value").to_vec()).expect("text")
+            });
+            shown.push(format!("{}→{}", values.collect::<Vec<_>>().join(","), behind.offset));
+        }
+        assert_eq!(chunk.bytes(), 0);
+        shown
+    }
+
+    const COMMITTED: IsolationLevel = IsolationLevel::ReadCommitted;
+    const UNCOMMITTED: IsolationLevel = IsolationLevel::ReadUncommitted;
+
+    #[test]
+    fn pieces_of_any_size_give_every_record_once() {
+        let region = region(&["10 plain -1 a,b,c", "13 plain -1 d", "20 plain -1 e,f"]);
+        let rows: [(i64, usize, &[&str]); 5] = [
+            (10, 100, &["a,b,c,d,e,f→22"]),
+            (10, 2, &["a,b→12", "c,d→14", "e,f→22"]),
+            (10, 4, &["a,b,c,d→14", "e,f→22"]),
+            // From the middle of a batch, and from a gap that compaction left.
+            (12, 2, &["c,d→14", "e,f→22"]),
+            (15, 1, &["e→21", "f→22"]),
+        ];
+        for (from, max, expected) in rows {
+            let mut chunk = read(region.clone(), from, UNCOMMITTED, &[]);
+            assert_eq!(drain(&mut chunk, max), expected, "from {from} by {max}");
+            assert_eq!(chunk.end(), Position { offset: 22, epoch: Some(3) });
+        }
+    }
+
+    #[test]
+    fn markers_and_aborted_transactions_are_left_out_and_passed() {
+        let batches = [
+            "0 txn 7 a",
+            "1 txn 8 b",
+            "2 txn 7 c",
+            "3 abort 7",
+            "4 txn 7 d",
+            "5 commit 8",
+            "6 plain 7 e",
+            "7 commit 7",
+        ];
+        let rows: [(i64, IsolationLevel, &[(i64, i64)], &[&str]); 5] = [
+            (0, UNCOMMITTED, &[], &["a,b,c,d,e→8"]),
+            (0, COMMITTED, &[(7, 0)], &["b,d,e→8"]),
+            // The list may name transactions in any order, and ones that end before.
+            (0, COMMITTED, &[(8, 1), (7, 0)], &["d,e→8"]),
+            (4, COMMITTED, &[], &["d,e→8"]),
+            (7, COMMITTED, &[], &[]),
+        ];
+        for (from, isolation, aborted, expected) in rows {
+            let mut chunk = read(region(&batches), from, isolation, aborted);
+            assert_eq!(drain(&mut chunk, 100), expected, "from {from}, aborted {aborted:?}");
+            assert_eq!(chunk.end().offset, 8);
+        }
+    }
+
+    #[test]
+    fn what_is_good_comes_before_the_error() {
+        let mut bytes = BytesMut::from(&region(&["0 plain -1 a,b", "2 plain -1 c"])[..]);
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        let mut chunk = read(bytes.freeze(), 0, UNCOMMITTED, &[]);
+        assert_eq!(drain(&mut chunk, 100), ["a,b→2"]);
+        let error = chunk.into_error().expect("a broken batch").to_string();
+        assert!(error.contains("topic=t partition=1") && error.contains("offset 2 is corrupt: its CRC"), "{error}");
+
+        let old = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 24, 0, 0, 0, 0, 1, 0, 0, 0]);
+        let error = read(old, 0, UNCOMMITTED, &[]).into_error().expect("an old format").to_string();
+        assert!(error.contains("topic=t partition=1") && error.contains("offset 9 has the old message format v1"), "{error}");
+    }
+
+    #[test]
+    fn values_share_the_fetched_buffer() {
+        let region = region(&["0 plain -1 shared"]);
+        let mut chunk = read(region.clone(), 0, UNCOMMITTED, &[]);
+        let mut handout = Handout::new(&TopicPartition::new("t", 1));
+        handout.take(&mut chunk, 1).expect("readable");
+        let records = handout.finish().expect("a record");
+        let (record, payload) = records.iter_shared().next().expect("a record").expect("readable");
+        let value = payload.slice_ref(record.value.expect("a value"));
+        assert!(region.as_ptr_range().contains(&value.as_ptr()));
     }
 }

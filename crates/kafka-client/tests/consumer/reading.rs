@@ -12,14 +12,23 @@ async fn every_codec_arrives_in_order() {
     let topic = unique("codecs");
     broker.create_topic(&topic, 1).await;
     let mut sent = Vec::new();
-    for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
-        let values: Vec<String> = (0..50).map(|number| format!("{codec:?}-{number}")).collect();
+    for codec in [
+        Codec::None,
+        Codec::Gzip,
+        Codec::Snappy,
+        Codec::Lz4,
+        Codec::Zstd,
+    ] {
+        let values: Vec<String> = (0..50)
+            .map(|number| format!("{codec:?}-{number}"))
+            .collect();
         let borrowed: Vec<&str> = values.iter().map(String::as_str).collect();
         broker.produce_with(&topic, 0, &borrowed, codec).await;
         sent.extend(values);
     }
     // 7 divides no batch: pieces begin and end inside.
-    let mut consumer = broker.consumer(&[("auto.offset.reset", "earliest"), ("max.poll.records", "7")]);
+    let mut consumer =
+        broker.consumer(&[("auto.offset.reset", "earliest"), ("max.poll.records", "7")]);
     consumer.assign([tp(&topic, 0)]).expect("assigned");
     assert_eq!(read(&mut consumer, sent.len()).await, sent);
     assert_eq!(consumer.known_position(&tp(&topic, 0)), Some(250));
@@ -35,12 +44,16 @@ async fn seek_pause_and_offsets() {
     broker.produce(&topic, 1, &["x", "y"]).await;
     let (first, second) = (tp(&topic, 0), tp(&topic, 1));
     let mut consumer = broker.consumer(&[("auto.offset.reset", "latest")]);
-    consumer.assign([first.clone(), second.clone()]).expect("assigned");
+    consumer
+        .assign([first.clone(), second.clone()])
+        .expect("assigned");
     consumer.seek(&first, 2).expect("assigned");
     assert_eq!(consumer.position(&second).await.expect("a position"), 2);
     assert_eq!(read(&mut consumer, 2).await, ["c", "d"]);
 
-    consumer.seek_to_beginning([&first, &second]).expect("assigned");
+    consumer
+        .seek_to_beginning([&first, &second])
+        .expect("assigned");
     consumer.pause([&first]).expect("assigned");
     assert_eq!(read(&mut consumer, 2).await, ["x", "y"]);
     consumer.resume([&first]).expect("assigned");
@@ -48,11 +61,20 @@ async fn seek_pause_and_offsets() {
 
     consumer.seek_to_end([&first]).expect("assigned");
     assert_eq!(consumer.position(&first).await.expect("a position"), 4);
-    let ends = consumer.end_offsets(&[first.clone(), second.clone()]).await.expect("offsets");
+    let ends = consumer
+        .end_offsets(&[first.clone(), second.clone()])
+        .await
+        .expect("offsets");
     assert_eq!((ends[&first], ends[&second]), (4, 2));
-    let starts = consumer.beginning_offsets(&[first.clone()]).await.expect("offsets");
+    let starts = consumer
+        .beginning_offsets(std::slice::from_ref(&first))
+        .await
+        .expect("offsets");
     assert_eq!(starts[&first], 0);
-    let times = [(first.clone(), 1_600_000_000_000), (second.clone(), 1_800_000_000_000)];
+    let times = [
+        (first.clone(), 1_600_000_000_000),
+        (second.clone(), 1_800_000_000_000),
+    ];
     let found = consumer.offsets_for_times(&times).await.expect("offsets");
     assert_eq!(found.get(&first).map(|found| found.offset), Some(0));
     assert_eq!(found.get(&second), None);
@@ -69,17 +91,43 @@ async fn committed_offsets_keep_epoch_and_metadata() {
     let mut consumer = broker.member(&group, &[]);
     consumer.assign([partition.clone()]).expect("assigned");
     assert_eq!(read(&mut consumer, 3).await, ["a", "b", "c"]);
-    assert_eq!(consumer.committed(&[partition.clone()]).await.expect("an answer").get(&partition), None);
-    let offset = OffsetAndMetadata { offset: 2, leader_epoch: Some(0), metadata: "here".to_owned() };
-    consumer.commit_sync(vec![(partition.clone(), offset.clone())]).await.expect("committed");
-    assert_eq!(consumer.committed(&[partition.clone()]).await.expect("an answer")[&partition], offset);
+    assert_eq!(
+        consumer
+            .committed(std::slice::from_ref(&partition))
+            .await
+            .expect("an answer")
+            .get(&partition),
+        None
+    );
+    let offset = OffsetAndMetadata {
+        offset: 2,
+        leader_epoch: Some(0),
+        metadata: "here".to_owned(),
+    };
+    consumer
+        .commit_sync(vec![(partition.clone(), offset.clone())])
+        .await
+        .expect("committed");
+    assert_eq!(
+        consumer
+            .committed(std::slice::from_ref(&partition))
+            .await
+            .expect("an answer")[&partition],
+        offset
+    );
     drop(consumer);
     let mut next = broker.member(&group, &[]);
     next.assign([partition.clone()]).expect("assigned");
     assert_eq!(read(&mut next, 1).await, ["c"]);
     let pending = next.commit_async(next.consumed());
     pending.await.expect("committed");
-    assert_eq!(next.committed(&[partition.clone()]).await.expect("an answer")[&partition].offset, 3);
+    assert_eq!(
+        next.committed(std::slice::from_ref(&partition))
+            .await
+            .expect("an answer")[&partition]
+            .offset,
+        3
+    );
     next.close(PATIENCE).await.expect("closed");
 }
 
@@ -102,13 +150,34 @@ async fn aborted_transactions_are_left_out() {
 
     let partition = tp(&topic, 0);
     for (level, expected) in [
-        ("read_committed", vec!["committed-1", "committed-2", "committed-3", "plain"]),
-        ("read_uncommitted", vec!["aborted-1", "committed-1", "aborted-2", "committed-2", "committed-3", "plain"]),
+        (
+            "read_committed",
+            vec!["committed-1", "committed-2", "committed-3", "plain"],
+        ),
+        (
+            "read_uncommitted",
+            vec![
+                "aborted-1",
+                "committed-1",
+                "aborted-2",
+                "committed-2",
+                "committed-3",
+                "plain",
+            ],
+        ),
     ] {
-        let properties = [("auto.offset.reset", "earliest"), ("isolation.level", level), ("max.poll.records", "2")];
+        let properties = [
+            ("auto.offset.reset", "earliest"),
+            ("isolation.level", level),
+            ("max.poll.records", "2"),
+        ];
         let mut consumer = broker.consumer(&properties);
         consumer.assign([partition.clone()]).expect("assigned");
-        assert_eq!(read(&mut consumer, expected.len()).await, expected, "{level}");
+        assert_eq!(
+            read(&mut consumer, expected.len()).await,
+            expected,
+            "{level}"
+        );
         // Six records and three markers.
         assert_eq!(consumer.known_position(&partition), Some(9));
     }
@@ -116,9 +185,18 @@ async fn aborted_transactions_are_left_out() {
     // An open transaction holds readers of committed records back.
     second.send(&["open"]).await;
     broker.produce(&topic, 0, &["behind"]).await;
-    let mut consumer = broker.consumer(&[("auto.offset.reset", "earliest"), ("isolation.level", "read_committed")]);
+    let mut consumer = broker.consumer(&[
+        ("auto.offset.reset", "earliest"),
+        ("isolation.level", "read_committed"),
+    ]);
     consumer.assign([partition.clone()]).expect("assigned");
-    assert_eq!(consumer.end_offsets(&[partition.clone()]).await.expect("offsets")[&partition], 9);
+    assert_eq!(
+        consumer
+            .end_offsets(std::slice::from_ref(&partition))
+            .await
+            .expect("offsets")[&partition],
+        9
+    );
     consumer.seek(&partition, 7).expect("assigned");
     // A marker and a record are left up to the open transaction.
     poll_until(&mut consumer, |consumer, polled| {
@@ -146,8 +224,14 @@ async fn out_of_range_follows_the_policy() {
     }
     let mut consumer = broker.consumer(&[("auto.offset.reset", "none")]);
     consumer.assign([partition.clone()]).expect("assigned");
-    let error = consumer.poll(PATIENCE).await.expect_err("no offset to start at");
-    assert!(error.to_string().contains("auto.offset.reset is none"), "{error}");
+    let error = consumer
+        .poll(PATIENCE)
+        .await
+        .expect_err("no offset to start at");
+    assert!(
+        error.to_string().contains("auto.offset.reset is none"),
+        "{error}"
+    );
     consumer.seek(&partition, 1).expect("assigned");
     let error = loop {
         match consumer.poll(PATIENCE).await {
@@ -156,7 +240,12 @@ async fn out_of_range_follows_the_policy() {
         }
     };
     assert_eq!(error.code(), Some(KafkaErrorCode::OFFSET_OUT_OF_RANGE));
-    assert!(error.to_string().contains("(offset=1 auto.offset.reset=none"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("(offset=1 auto.offset.reset=none"),
+        "{error}"
+    );
     consumer.seek(&partition, 3).expect("assigned");
     assert_eq!(read(&mut consumer, 1).await, ["d"]);
 }
@@ -173,15 +262,24 @@ async fn a_recreated_topic_is_read_from_its_start() {
     broker.delete_topic(&topic).await;
     // The old one has to be gone before the name is free.
     let create = |_| async {
-        let metadata = broker.client.refresh_metadata(kafka_client::client::Refresh::Topics(&[&topic])).await?;
+        let metadata = broker
+            .client
+            .refresh_metadata(kafka_client::client::Refresh::Topics(&[&topic]))
+            .await?;
         match metadata.topic(&topic) {
             None => Ok(()),
             Some(_) => Err(kafka_client::ClientError::retriable("still there")),
         }
     };
-    broker.client.retry("deleting", PATIENCE, create).await.expect("gone");
+    broker
+        .client
+        .retry("deleting", PATIENCE, create)
+        .await
+        .expect("gone");
     broker.create_topic(&topic, 1).await;
-    broker.produce(&topic, 0, &["new-1", "new-2", "new-3"]).await;
+    broker
+        .produce(&topic, 0, &["new-1", "new-2", "new-3"])
+        .await;
     assert_eq!(read(&mut consumer, 3).await, ["new-1", "new-2", "new-3"]);
 }
 
@@ -198,6 +296,9 @@ async fn a_wake_up_ends_a_poll_early() {
         tokio::task::yield_now().await;
         waker.wakeup();
     });
-    assert!(matches!(polled, Ok(kafka_client::consumer::Polled::Nothing)));
+    assert!(matches!(
+        polled,
+        Ok(kafka_client::consumer::Polled::Nothing)
+    ));
     assert!(started.elapsed() < PATIENCE / 2);
 }

@@ -10,7 +10,10 @@ use tokio::time::Instant;
 
 use crate::support::*;
 
-const RANGE: (&str, &str) = ("partition.assignment.strategy", "org.apache.kafka.clients.consumer.RangeAssignor");
+const RANGE: (&str, &str) = (
+    "partition.assignment.strategy",
+    "org.apache.kafka.clients.consumer.RangeAssignor",
+);
 const COOPERATIVE: (&str, &str) = ("partition.assignment.strategy", "cooperative-sticky");
 
 /// A consumer and what it was told.
@@ -22,12 +25,22 @@ struct Member {
 
 impl Member {
     fn new(mut consumer: Consumer, topics: &[&str]) -> Self {
-        consumer.subscribe(topics.iter().copied()).expect("subscribed");
-        Self { consumer, seen: Vec::new(), told: Vec::new() }
+        consumer
+            .subscribe(topics.iter().copied())
+            .expect("subscribed");
+        Self {
+            consumer,
+            seen: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     async fn poll(&mut self) {
-        let polled = self.consumer.poll(Duration::from_millis(50)).await.expect("poll");
+        let polled = self
+            .consumer
+            .poll(Duration::from_millis(50))
+            .await
+            .expect("poll");
         let show = |what: &str, tps: &[TopicPartition]| {
             let mut numbers: Vec<String> = tps.iter().map(|tp| tp.partition.to_string()).collect();
             numbers.sort();
@@ -37,7 +50,10 @@ impl Member {
             Polled::Revoking(tps) => {
                 self.told.push(show("revoking", tps));
                 let consumed = self.consumer.consumed();
-                self.consumer.commit_sync(consumed).await.expect("committed before it is revoked");
+                self.consumer
+                    .commit_sync(consumed)
+                    .await
+                    .expect("committed before it is revoked");
             }
             Polled::Assigned(tps) => self.told.push(show("assigned", tps)),
             Polled::Lost(tps) => self.told.push(show("lost", tps)),
@@ -61,16 +77,22 @@ async fn settle(members: &mut [&mut Member], done: impl Fn(&[&mut Member]) -> bo
             return;
         }
         let told: Vec<&Vec<String>> = members.iter().map(|member| &member.told).collect();
-        assert!(Instant::now() < deadline, "the group does not settle: {told:?}");
+        assert!(
+            Instant::now() < deadline,
+            "the group does not settle: {told:?}"
+        );
     }
 }
 
 fn split(count: usize) -> impl Fn(&[&mut Member]) -> bool {
     move |members| {
-        let owned: Vec<BTreeSet<TopicPartition>> = members.iter().map(|member| member.owned()).collect();
+        let owned: Vec<BTreeSet<TopicPartition>> =
+            members.iter().map(|member| member.owned()).collect();
         let all: BTreeSet<&TopicPartition> = owned.iter().flatten().collect();
         let sum: usize = owned.iter().map(BTreeSet::len).sum();
-        let fair = owned.iter().all(|owned| owned.len().abs_diff(count / members.len()) <= 1);
+        let fair = owned
+            .iter()
+            .all(|owned| owned.len().abs_diff(count / members.len()) <= 1);
         all.len() == count && sum == count && fair
     }
 }
@@ -84,25 +106,42 @@ async fn two_members_share_and_one_takes_over() {
     settle(&mut [&mut first], split(4)).await;
     let mut second = Member::new(broker.member(&group, &[RANGE]), &[&topic]);
     settle(&mut [&mut first, &mut second], split(4)).await;
-    assert_eq!(first.told[..3], ["assigned 0,1,2,3", "revoking 0,1,2,3", &first.told[2]]);
+    assert_eq!(
+        first.told[..3],
+        ["assigned 0,1,2,3", "revoking 0,1,2,3", &first.told[2]]
+    );
     assert!(first.told[2].starts_with("assigned "), "{:?}", first.told);
 
     for partition in 0..4 {
         broker.produce(&topic, partition, &["before"]).await;
     }
-    settle(&mut [&mut first, &mut second], |members| members.iter().map(|m| m.seen.len()).sum::<usize>() == 4).await;
+    settle(&mut [&mut first, &mut second], |members| {
+        members.iter().map(|m| m.seen.len()).sum::<usize>() == 4
+    })
+    .await;
     let consumed = second.consumer.consumed();
-    second.consumer.commit_sync(consumed).await.expect("committed");
+    second
+        .consumer
+        .commit_sync(consumed)
+        .await
+        .expect("committed");
     second.consumer.close(PATIENCE).await.expect("closed");
     // It left, so nobody waits for its session to end; and what it read is not read again.
     let left = Instant::now();
     settle(&mut [&mut first], split(4)).await;
-    assert!(left.elapsed() < Duration::from_secs(5), "{:?}", left.elapsed());
+    assert!(
+        left.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        left.elapsed()
+    );
     for partition in 0..4 {
         broker.produce(&topic, partition, &["after"]).await;
     }
     let seen = first.seen.len();
-    settle(&mut [&mut first], |members| members[0].seen.len() >= seen + 4).await;
+    settle(&mut [&mut first], |members| {
+        members[0].seen.len() >= seen + 4
+    })
+    .await;
     assert_eq!(first.seen[seen..], ["after"; 4]);
 }
 
@@ -116,13 +155,30 @@ async fn cooperative_members_keep_what_does_not_move() {
     let mut second = Member::new(broker.member(&group, &[COOPERATIVE]), &[&topic]);
     settle(&mut [&mut first, &mut second], split(4)).await;
     assert_eq!(first.told[0], "assigned 0,1,2,3");
-    let revoked: Vec<&String> = first.told.iter().filter(|told| told.starts_with("revoking")).collect();
+    let revoked: Vec<&String> = first
+        .told
+        .iter()
+        .filter(|told| told.starts_with("revoking"))
+        .collect();
     assert_eq!(revoked.len(), 1, "{:?}", first.told);
-    assert_eq!(revoked[0].matches(',').count(), 1, "two of four move: {:?}", first.told);
-    assert!(second.told.iter().all(|told| !told.starts_with("revoking")), "{:?}", second.told);
+    assert_eq!(
+        revoked[0].matches(',').count(),
+        1,
+        "two of four move: {:?}",
+        first.told
+    );
+    assert!(
+        second.told.iter().all(|told| !told.starts_with("revoking")),
+        "{:?}",
+        second.told
+    );
     first.consumer.close(PATIENCE).await.expect("closed");
     settle(&mut [&mut second], split(4)).await;
-    assert!(second.told.iter().all(|told| !told.starts_with("revoking")), "{:?}", second.told);
+    assert!(
+        second.told.iter().all(|told| !told.starts_with("revoking")),
+        "{:?}",
+        second.told
+    );
 }
 
 #[tokio::test]
@@ -135,13 +191,29 @@ async fn a_static_member_comes_back_to_its_partitions() {
     let mut second = Member::new(with_id("two"), &[&topic]);
     settle(&mut [&mut first, &mut second], split(4)).await;
     let (owned, told) = (second.owned(), first.told.len());
-    let generation = second.consumer.group_metadata().expect("a group").generation_id;
+    let generation = second
+        .consumer
+        .group_metadata()
+        .expect("a group")
+        .generation_id;
     second.consumer.close(PATIENCE).await.expect("closed");
     let mut second = Member::new(with_id("two"), &[&topic]);
     settle(&mut [&mut first, &mut second], split(4)).await;
     assert_eq!(second.owned(), owned);
-    assert_eq!(second.consumer.group_metadata().expect("a group").generation_id, generation);
-    assert_eq!(first.told.len(), told, "the other one heard nothing: {:?}", first.told);
+    assert_eq!(
+        second
+            .consumer
+            .group_metadata()
+            .expect("a group")
+            .generation_id,
+        generation
+    );
+    assert_eq!(
+        first.told.len(),
+        told,
+        "the other one heard nothing: {:?}",
+        first.told
+    );
 
     // A second instance of the same id fences the first.
     let mut usurper = Member::new(with_id("two"), &[&topic]);
@@ -153,28 +225,44 @@ async fn a_static_member_comes_back_to_its_partitions() {
             break error;
         }
     };
-    assert_eq!(error.code(), Some(KafkaErrorCode::FENCED_INSTANCE_ID), "{error}");
+    assert_eq!(
+        error.code(),
+        Some(KafkaErrorCode::FENCED_INSTANCE_ID),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_pattern_picks_up_new_topics_and_partitions() {
     let Some(broker) = broker() else { return };
     let (prefix, group) = (unique("pattern"), unique("group"));
-    let (first_topic, second_topic, other) = (format!("{prefix}-a"), format!("{prefix}-b"), format!("{prefix}"));
+    let (first_topic, second_topic, other) =
+        (format!("{prefix}-a"), format!("{prefix}-b"), prefix.clone());
     broker.create_topic(&first_topic, 1).await;
     broker.create_topic(&other, 1).await;
     let mut consumer = broker.member(&group, &[("metadata.max.age.ms", "500")]);
-    consumer.subscribe_pattern(&format!("{prefix}-.*")).expect("subscribed");
+    consumer
+        .subscribe_pattern(&format!("{prefix}-.*"))
+        .expect("subscribed");
     broker.produce(&first_topic, 0, &["one"]).await;
     assert_eq!(read(&mut consumer, 1).await, ["one"]);
     assert_eq!(consumer.assignment(), [tp(&first_topic, 0)]);
 
     broker.create_topic(&second_topic, 1).await;
     broker.produce(&second_topic, 0, &["two"]).await;
-    poll_until(&mut consumer, |consumer, _| consumer.assignment().len() == 2).await;
-    assert_eq!(consumer.subscription(), [first_topic.clone(), second_topic.clone()]);
+    poll_until(&mut consumer, |consumer, _| {
+        consumer.assignment().len() == 2
+    })
+    .await;
+    assert_eq!(
+        consumer.subscription(),
+        [first_topic.clone(), second_topic.clone()]
+    );
     broker.add_partitions(&first_topic, 2).await;
-    poll_until(&mut consumer, |consumer, _| consumer.assignment().len() == 3).await;
+    poll_until(&mut consumer, |consumer, _| {
+        consumer.assignment().len() == 3
+    })
+    .await;
     assert!(consumer.subscribe_pattern("(?<=look)behind").is_err());
     consumer.close(PATIENCE).await.expect("closed");
 }
@@ -202,17 +290,33 @@ async fn a_user_that_stays_away_loses_its_partitions() {
     let Some(broker) = broker() else { return };
     let (topic, group) = (unique("away"), unique("group"));
     broker.create_topic(&topic, 2).await;
-    let slow = [RANGE, ("max.poll.interval.ms", "7000"), ("session.timeout.ms", "6000")];
+    let slow = [
+        RANGE,
+        ("max.poll.interval.ms", "7000"),
+        ("session.timeout.ms", "6000"),
+    ];
     let mut slow = Member::new(broker.member(&group, &slow), &[&topic]);
     settle(&mut [&mut slow], split(2)).await;
     let mut other = Member::new(broker.member(&group, &[RANGE]), &[&topic]);
     // The other one waits for the slow one, in vain.
     settle(&mut [&mut other], |members| members[0].owned().len() == 2).await;
     let offsets = vec![(tp(&topic, 0), OffsetAndMetadata::new(0))];
-    let error = slow.consumer.commit_sync(offsets).await.expect_err("it is no member any more");
-    assert_eq!(error.code(), Some(KafkaErrorCode::UNKNOWN_MEMBER_ID), "{error}");
+    let error = slow
+        .consumer
+        .commit_sync(offsets)
+        .await
+        .expect_err("it is no member any more");
+    assert_eq!(
+        error.code(),
+        Some(KafkaErrorCode::UNKNOWN_MEMBER_ID),
+        "{error}"
+    );
     settle(&mut [&mut slow, &mut other], split(2)).await;
-    assert!(slow.told.contains(&"lost 0,1".to_owned()), "{:?}", slow.told);
+    assert!(
+        slow.told.contains(&"lost 0,1".to_owned()),
+        "{:?}",
+        slow.told
+    );
 }
 
 /// Our members and a Java one in one group, with every assignor in turn. Needs `KAFKA_JAVA_LIBS`,
@@ -221,10 +325,17 @@ async fn a_user_that_stays_away_loses_its_partitions() {
 async fn shares_with_a_java_member() {
     let Some(broker) = broker() else { return };
     let Ok(libs) = std::env::var("KAFKA_JAVA_LIBS") else {
-        eprintln!("skipped: set KAFKA_JAVA_LIBS to a class path with Kafka's jars to run this test");
+        eprintln!(
+            "skipped: set KAFKA_JAVA_LIBS to a class path with Kafka's jars to run this test"
+        );
         return;
     };
-    for assignor in ["RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor"] {
+    for assignor in [
+        "RangeAssignor",
+        "RoundRobinAssignor",
+        "StickyAssignor",
+        "CooperativeStickyAssignor",
+    ] {
         let class = format!("org.apache.kafka.clients.consumer.{assignor}");
         let strategy = ("partition.assignment.strategy", class.as_str());
         let (topic, group) = (unique("mixed"), unique("group"));
@@ -232,9 +343,23 @@ async fn shares_with_a_java_member() {
         let mut ours = Member::new(broker.member(&group, &[strategy]), &[&topic]);
         settle(&mut [&mut ours], split(4)).await;
         let mut java = tokio::process::Command::new("java")
-            .args(["-cp", &libs, "org.apache.kafka.tools.consumer.ConsoleConsumer"])
-            .args(["--bootstrap-server", &broker.servers, "--topic", &topic, "--group", &group])
-            .args(["--command-property", &format!("partition.assignment.strategy={class}")])
+            .args([
+                "-cp",
+                &libs,
+                "org.apache.kafka.tools.consumer.ConsoleConsumer",
+            ])
+            .args([
+                "--bootstrap-server",
+                &broker.servers,
+                "--topic",
+                &topic,
+                "--group",
+                &group,
+            ])
+            .args([
+                "--command-property",
+                &format!("partition.assignment.strategy={class}"),
+            ])
             .args(["--command-property", "heartbeat.interval.ms=300"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -254,7 +379,10 @@ async fn shares_with_a_java_member() {
         for _ in 0..2 {
             let mut line = String::new();
             let read = tokio::io::AsyncBufReadExt::read_line(&mut lines, &mut line);
-            tokio::time::timeout(PATIENCE, read).await.expect("java reads its half").expect("a line");
+            tokio::time::timeout(PATIENCE, read)
+                .await
+                .expect("java reads its half")
+                .expect("a line");
             assert_eq!(line.trim(), "shared");
         }
         java.kill().await.expect("killed");

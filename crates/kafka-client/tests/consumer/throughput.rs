@@ -23,13 +23,18 @@ async fn a_million_records() {
         broker.create_topic(&topic, 1).await;
         fill(&broker.client, &topic, codec).await;
         for max_poll_records in ["500", "100000"] {
-            let properties = [("auto.offset.reset", "earliest"), ("max.poll.records", max_poll_records)];
+            let properties = [
+                ("auto.offset.reset", "earliest"),
+                ("max.poll.records", max_poll_records),
+            ];
             let mut consumer = broker.consumer(&properties);
             consumer.assign([tp(&topic, 0)]).expect("assigned");
             let (mut records, mut bytes, mut polls) = (0, 0, 0);
             let (started, cpu) = (Instant::now(), cpu_time());
             while records < RECORDS {
-                let Polled::Records(batches) = consumer.poll(PATIENCE).await.expect("poll") else { continue };
+                let Polled::Records(batches) = consumer.poll(PATIENCE).await.expect("poll") else {
+                    continue;
+                };
                 polls += 1;
                 for record in batches.iter().flat_map(|batch| batch.iter()) {
                     bytes += record.expect("a record").value.map_or(0, <[u8]>::len);
@@ -50,7 +55,9 @@ async fn a_million_records() {
 
 async fn fill(client: &Client, topic: &str, codec: Codec) {
     let text = "0123456789abcdefghijklmnopqrstuvwxyz".repeat(9);
-    let values: Vec<String> = (0..PER_BATCH).map(|number| text[number..number + 100].to_owned()).collect();
+    let values: Vec<String> = (0..PER_BATCH)
+        .map(|number| text[number..number + 100].to_owned())
+        .collect();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     let (leader, _) = client.metadata().leader(topic, 0).expect("created");
     let connection = client.connection(leader).await.expect("a connection");
@@ -58,10 +65,17 @@ async fn fill(client: &Client, topic: &str, codec: Codec) {
     let mut sent = 0;
     while sent < RECORDS {
         let count = PER_BATCH.min(RECORDS - sent);
-        let batch = batch(&values[..count], codec, ProducerState::NONE, BatchKind::Plain);
+        let batch = batch(
+            &values[..count],
+            codec,
+            ProducerState::NONE,
+            BatchKind::Plain,
+        );
         let data = PartitionProduceData::default().with_records(Some(batch));
         let name = TopicName(StrBytes::from_string(topic.to_owned()));
-        let data = TopicProduceData::default().with_name(name).with_partition_data(vec![data]);
+        let data = TopicProduceData::default()
+            .with_name(name)
+            .with_partition_data(vec![data]);
         let request = ProduceRequest::default()
             .with_transactional_id(None)
             .with_acks(1)
@@ -70,7 +84,11 @@ async fn fill(client: &Client, topic: &str, codec: Codec) {
         under_way.push_back(connection.enqueue(&request, PATIENCE).expect("queued"));
         sent += count;
         if under_way.len() > 50 {
-            let response = under_way.pop_front().expect("not empty").await.expect("produced");
+            let response = under_way
+                .pop_front()
+                .expect("not empty")
+                .await
+                .expect("produced");
             assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
         }
     }
@@ -81,7 +99,9 @@ async fn fill(client: &Client, topic: &str, codec: Codec) {
 
 /// Time on a processor of all threads of this process.
 fn cpu_time() -> Duration {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Duration::ZERO };
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return Duration::ZERO;
+    };
     let nanos = tasks.flatten().filter_map(|task| {
         let line = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
         line.split(' ').next()?.parse::<u64>().ok()
