@@ -1,8 +1,7 @@
 //! The consumer's loop: hand out, fetch, look up, and wait for whatever comes first.
 //!
-//! Lives here: [`Consumer::poll`] and what it does with the answers of brokers.
-//! Lives elsewhere: rebalances (`super::rebalance`), what an answer means for a partition
-//! (`super::partition`).
+//! Lives here: [`Consumer::poll`], what is handed out and what is asked for.
+//! Lives elsewhere: rebalances (`super::rebalance`), what answers do (`super::answers`).
 //!
 //! Everything under way is a task in `under_way`; its answer is applied when the user polls. A poll
 //! that is dropped loses nothing.
@@ -10,18 +9,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::task::JoinError;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::fetch::{self, Asked, Fetch, Fetched, PartitionAnswer};
+use super::fetch::{self, Asked, Fetch, Fetched};
 use super::lookup::{self, EpochEnd, Found, PerPartition};
-use super::partition::{Outcome, Position, ResetTo, Stage};
+use super::partition::{ResetTo, Stage};
 use super::rebalance::Election;
 use super::records::{Handout, PartitionRecords};
 use super::session::Wanted;
 use super::{Consumer, OffsetAndMetadata, Polled, TopicPartition};
-use crate::error::{ClientError, ErrorKind, KafkaErrorCode as Code};
+use crate::error::ClientError;
 use crate::group::MembershipHandle;
 
 /// A partition that was asked about, and its version then.

@@ -390,22 +390,37 @@ mod tests {
             };
             let mut builder = BatchBuilder::new(0);
             match words[1] {
-                "commit" => builder.append(0, Some(&[0, 0, 0, 1]), Some(&[0; 6])).expect("small"),
-                "abort" => builder.append(0, Some(&[0, 0, 0, 0]), Some(&[0; 6])).expect("small"),
+                "commit" => builder
+                    .append(0, Some(&[0, 0, 0, 1]), Some(&[0; 6]))
+                    .expect("small"),
+                "abort" => builder
+                    .append(0, Some(&[0, 0, 0, 0]), Some(&[0; 6]))
+                    .expect("small"),
                 _ => {
                     for value in words[3].split(',') {
-                        builder.append(0, None, Some(value.as_bytes())).expect("small");
+                        builder
+                            .append(0, None, Some(value.as_bytes()))
+                            .expect("small");
                     }
                 }
             }
             let header = BatchHeader {
                 base_offset: words[0].parse().expect("an offset"),
                 leader_epoch: 3,
-                producer: ProducerState { id: producer_id, epoch: 0, base_sequence: 0 },
+                producer: ProducerState {
+                    id: producer_id,
+                    epoch: 0,
+                    base_sequence: 0,
+                },
                 kind,
             };
             let mut compressor = Compressor::new(Codec::None, None).expect("a codec");
-            region.extend_from_slice(&builder.finish(&header, &mut compressor).expect("a batch").bytes);
+            region.extend_from_slice(
+                &builder
+                    .finish(&header, &mut compressor)
+                    .expect("a batch")
+                    .bytes,
+            );
         }
         region.freeze()
     }
@@ -419,9 +434,15 @@ mod tests {
         Chunk::read(
             &TopicPartition::new("t", 1),
             region,
-            Position { offset: from, epoch: None },
+            Position {
+                offset: from,
+                epoch: None,
+            },
             aborted.collect(),
-            Reading { isolation, crc: CrcCheck::Verify },
+            Reading {
+                isolation,
+                crc: CrcCheck::Verify,
+            },
             &mut Decompressor::new(usize::MAX),
         )
     }
@@ -433,11 +454,19 @@ mod tests {
             let mut handout = Handout::new(&TopicPartition::new("t", 1));
             let (count, behind) = handout.take(chunk, max).expect("readable");
             let records = handout.finish().expect("some records");
-            assert_eq!((records.len(), records.next_offset()), (count, behind.offset));
+            assert_eq!(
+                (records.len(), records.next_offset()),
+                (count, behind.offset)
+            );
             let values = records.iter().map(|record| {
-                String::from_utf8(record.expect("a record").value.expect("a value").to_vec()).expect("text")
+                String::from_utf8(record.expect("a record").value.expect("a value").to_vec())
+                    .expect("text")
             });
-            shown.push(format!("{}→{}", values.collect::<Vec<_>>().join(","), behind.offset));
+            shown.push(format!(
+                "{}→{}",
+                values.collect::<Vec<_>>().join(","),
+                behind.offset
+            ));
         }
         assert_eq!(chunk.bytes(), 0);
         shown
@@ -460,7 +489,13 @@ mod tests {
         for (from, max, expected) in rows {
             let mut chunk = read(region.clone(), from, UNCOMMITTED, &[]);
             assert_eq!(drain(&mut chunk, max), expected, "from {from} by {max}");
-            assert_eq!(chunk.end(), Position { offset: 22, epoch: Some(3) });
+            assert_eq!(
+                chunk.end(),
+                Position {
+                    offset: 22,
+                    epoch: Some(3)
+                }
+            );
         }
     }
 
@@ -476,7 +511,8 @@ mod tests {
             "6 plain 7 e",
             "7 commit 7",
         ];
-        let rows: [(i64, IsolationLevel, &[(i64, i64)], &[&str]); 5] = [
+        type Row<'a> = (i64, IsolationLevel, &'a [(i64, i64)], &'a [&'a str]);
+        let rows: [Row<'_>; 5] = [
             (0, UNCOMMITTED, &[], &["a,b,c,d,e→8"]),
             (0, COMMITTED, &[(7, 0)], &["b,d,e→8"]),
             // The list may name transactions in any order, and ones that end before.
@@ -486,7 +522,11 @@ mod tests {
         ];
         for (from, isolation, aborted, expected) in rows {
             let mut chunk = read(region(&batches), from, isolation, aborted);
-            assert_eq!(drain(&mut chunk, 100), expected, "from {from}, aborted {aborted:?}");
+            assert_eq!(
+                drain(&mut chunk, 100),
+                expected,
+                "from {from}, aborted {aborted:?}"
+            );
             assert_eq!(chunk.end().offset, 8);
         }
     }
@@ -499,11 +539,22 @@ mod tests {
         let mut chunk = read(bytes.freeze(), 0, UNCOMMITTED, &[]);
         assert_eq!(drain(&mut chunk, 100), ["a,b→2"]);
         let error = chunk.into_error().expect("a broken batch").to_string();
-        assert!(error.contains("topic=t partition=1") && error.contains("offset 2 is corrupt: its CRC"), "{error}");
+        assert!(
+            error.contains("topic=t partition=1") && error.contains("offset 2 is corrupt: its CRC"),
+            "{error}"
+        );
 
-        let old = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 24, 0, 0, 0, 0, 1, 0, 0, 0]);
-        let error = read(old, 0, UNCOMMITTED, &[]).into_error().expect("an old format").to_string();
-        assert!(error.contains("topic=t partition=1") && error.contains("offset 9 has the old message format v1"), "{error}");
+        let old =
+            Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 24, 0, 0, 0, 0, 1, 0, 0, 0]);
+        let error = read(old, 0, UNCOMMITTED, &[])
+            .into_error()
+            .expect("an old format")
+            .to_string();
+        assert!(
+            error.contains("topic=t partition=1")
+                && error.contains("offset 9 has the old message format v1"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -513,7 +564,11 @@ mod tests {
         let mut handout = Handout::new(&TopicPartition::new("t", 1));
         handout.take(&mut chunk, 1).expect("readable");
         let records = handout.finish().expect("a record");
-        let (record, payload) = records.iter_shared().next().expect("a record").expect("readable");
+        let (record, payload) = records
+            .iter_shared()
+            .next()
+            .expect("a record")
+            .expect("readable");
         let value = payload.slice_ref(record.value.expect("a value"));
         assert!(region.as_ptr_range().contains(&value.as_ptr()));
     }

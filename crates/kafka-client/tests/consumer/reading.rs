@@ -302,3 +302,16 @@ async fn a_wake_up_ends_a_poll_early() {
     ));
     assert!(started.elapsed() < PATIENCE / 2);
 }
+
+/// A task may own a consumer and be moved between threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_consumer_can_be_moved_to_a_task() {
+    let Some(broker) = broker() else { return };
+    let topic = unique("task");
+    broker.create_topic(&topic, 1).await;
+    broker.produce(&topic, 0, &["a"]).await;
+    let mut consumer = broker.consumer(&[("auto.offset.reset", "earliest")]);
+    consumer.assign([tp(&topic, 0)]).expect("assigned");
+    let task = tokio::spawn(async move { read(&mut consumer, 1).await });
+    assert_eq!(task.await.expect("no panic"), ["a"]);
+}

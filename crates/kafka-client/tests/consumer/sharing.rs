@@ -389,3 +389,75 @@ async fn shares_with_a_java_member() {
         ours.consumer.close(PATIENCE).await.expect("closed");
     }
 }
+
+/// A task that blocks its own runtime for longer than a session keeps its place.
+#[test]
+fn a_blocked_user_keeps_its_place() {
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("runtime");
+    let data = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("runtime");
+    data.block_on(async {
+        let Some(broker) = broker() else { return };
+        let (topic, group) = (unique("blocked"), unique("group"));
+        broker.create_topic(&topic, 1).await;
+        broker.produce(&topic, 0, &["a"]).await;
+        let mut consumer = broker.member_on(&group, &[], control.handle());
+        consumer.subscribe([topic.as_str()]).expect("subscribed");
+        assert_eq!(read(&mut consumer, 1).await, ["a"]);
+        let generation = consumer.group_metadata();
+        // The session ends after six seconds without heartbeats.
+        std::thread::sleep(Duration::from_secs(8));
+        let consumed = consumer.consumed();
+        consumer
+            .commit_sync(consumed)
+            .await
+            .expect("still a member");
+        assert_eq!(consumer.group_metadata(), generation);
+        consumer.close(PATIENCE).await.expect("closed");
+    });
+}
+
+/// Members and positions survive a restart of the broker. Needs `KAFKA_RESTART`, a shell command.
+#[tokio::test]
+async fn a_broker_restart_is_lived_through() {
+    let Some(broker) = broker() else { return };
+    let Ok(command) = std::env::var("KAFKA_RESTART") else {
+        eprintln!(
+            "skipped: set KAFKA_RESTART to a shell command that restarts the broker to run this test"
+        );
+        return;
+    };
+    let (topic, group) = (unique("restart"), unique("group"));
+    broker.create_topic(&topic, 2).await;
+    let mut member = Member::new(
+        broker.member(&group, &[("session.timeout.ms", "45000")]),
+        &[&topic],
+    );
+    broker.produce(&topic, 0, &["before"]).await;
+    settle(&mut [&mut member], |members| members[0].seen == ["before"]).await;
+    let mut restart = tokio::process::Command::new("sh")
+        .args(["-c", &command])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("sh");
+    while restart.try_wait().expect("a child").is_none() {
+        member.poll().await;
+    }
+    broker.produce(&topic, 1, &["after"]).await;
+    settle(&mut [&mut member], |members| {
+        members[0].seen == ["before", "after"]
+    })
+    .await;
+    let consumed = member.consumer.consumed();
+    member
+        .consumer
+        .commit_sync(consumed)
+        .await
+        .expect("committed");
+}

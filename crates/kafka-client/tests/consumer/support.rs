@@ -80,6 +80,10 @@ impl Broker {
 
     /// With `auto.offset.reset=earliest` and quick rebalances.
     pub fn member(&self, group: &str, more: &[(&str, &str)]) -> Consumer {
+        self.member_on(group, more, &Handle::current())
+    }
+
+    pub fn member_on(&self, group: &str, more: &[(&str, &str)], control: &Handle) -> Consumer {
         let mut properties = vec![
             ("group.id", group),
             ("auto.offset.reset", "earliest"),
@@ -88,7 +92,7 @@ impl Broker {
             ("session.timeout.ms", "6000"),
         ];
         properties.extend_from_slice(more);
-        self.consumer(&properties)
+        Consumer::new(settings(&self.servers, &properties), control.clone())
     }
 
     pub async fn create_topic(&self, topic: &str, partitions: i32) {

@@ -4,22 +4,31 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::MetadataResponse;
+use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 
 use super::*;
 use crate::metadata::Coverage;
 
-const NONE: Policy = Policy { reset: AutoOffsetReset::None, now_ms: 10_000 };
-const EARLIEST: Policy = Policy { reset: AutoOffsetReset::Earliest, now_ms: 10_000 };
+const NONE: Policy = Policy {
+    reset: AutoOffsetReset::None,
+    now_ms: 10_000,
+};
+const EARLIEST: Policy = Policy {
+    reset: AutoOffsetReset::Earliest,
+    now_ms: 10_000,
+};
 
 /// `leader`, its epoch and the topic's id.
 fn cluster(leader: i32, epoch: i32, topic_id: u128) -> ClusterMetadata {
     let brokers = [1, 2, 3].map(|id| {
-        MetadataResponseBroker::default().with_node_id(id.into()).with_host(StrBytes::from_static_str("h")).with_port(9)
+        MetadataResponseBroker::default()
+            .with_node_id(id.into())
+            .with_host(StrBytes::from_static_str("h"))
+            .with_port(9)
     });
     let partition = MetadataResponsePartition::default()
         .with_partition_index(0)
@@ -29,7 +38,9 @@ fn cluster(leader: i32, epoch: i32, topic_id: u128) -> ClusterMetadata {
         .with_name(Some(TopicName(StrBytes::from_static_str("t"))))
         .with_topic_id(format!("{topic_id:032x}").parse().expect("an id"))
         .with_partitions(vec![partition]);
-    let response = MetadataResponse::default().with_brokers(brokers.to_vec()).with_topics(vec![topic]);
+    let response = MetadataResponse::default()
+        .with_brokers(brokers.to_vec())
+        .with_topics(vec![topic]);
     ClusterMetadata::default().updated(response, Coverage::Interest)
 }
 
@@ -37,8 +48,17 @@ fn cluster(leader: i32, epoch: i32, topic_id: u128) -> ClusterMetadata {
 fn reading() -> Partition {
     let mut partition = Partition::new(TopicPartition::new("t", 0), 1, Stage::Committed);
     partition.update(&cluster(1, 4, 77), 2, EARLIEST);
-    partition.seek(Position { offset: 100, epoch: None }, 3);
-    partition.advance(Position { offset: 100, epoch: Some(4) });
+    partition.seek(
+        Position {
+            offset: 100,
+            epoch: None,
+        },
+        3,
+    );
+    partition.advance(Position {
+        offset: 100,
+        epoch: Some(4),
+    });
     partition
 }
 
@@ -52,9 +72,19 @@ fn show(partition: &Partition) -> String {
 
 #[test]
 fn committed_offset_or_policy() {
-    let by_duration = Policy { reset: AutoOffsetReset::ByDuration(Duration::from_secs(4)), now_ms: 10_000 };
-    let latest = Policy { reset: AutoOffsetReset::Latest, now_ms: 10_000 };
-    let committed = OffsetAndMetadata { offset: 5, leader_epoch: Some(4), metadata: String::new() };
+    let by_duration = Policy {
+        reset: AutoOffsetReset::ByDuration(Duration::from_secs(4)),
+        now_ms: 10_000,
+    };
+    let latest = Policy {
+        reset: AutoOffsetReset::Latest,
+        now_ms: 10_000,
+    };
+    let committed = OffsetAndMetadata {
+        offset: 5,
+        leader_epoch: Some(4),
+        metadata: String::new(),
+    };
     let rows = [
         (Some(OffsetAndMetadata::new(5)), NONE, "Fetch at 5"),
         // With its epoch known, the log is checked first.
@@ -87,7 +117,10 @@ fn a_new_leader_is_asked_whether_its_log_holds_what_was_read() {
     ];
     for ((leader, epoch), expected) in rows {
         let mut partition = reading();
-        assert_eq!(partition.update(&cluster(leader, epoch, 77), 4, EARLIEST), Outcome::Done);
+        assert_eq!(
+            partition.update(&cluster(leader, epoch, 77), 4, EARLIEST),
+            Outcome::Done
+        );
         assert_eq!(show(&partition), expected, "leader {leader} epoch {epoch}");
     }
 }
@@ -136,20 +169,37 @@ fn what_was_read_ahead_of_a_truncation_is_read_again() {
 /// A chunk that holds no records and reaches to `end`.
 fn push(partition: &mut Partition, from: i64, end: i64) {
     use kafka_wire::{
-        BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, CrcCheck, Decompressor, ProducerState,
+        BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, CrcCheck, Decompressor,
+        ProducerState,
     };
     let mut builder = BatchBuilder::new(0);
     builder.append(0, None, None).expect("small");
-    let header = BatchHeader { base_offset: end - 1, ..BatchHeader::produced(ProducerState::NONE, BatchKind::Plain) };
+    let header = BatchHeader {
+        base_offset: end - 1,
+        ..BatchHeader::produced(ProducerState::NONE, BatchKind::Plain)
+    };
     let mut compressor = Compressor::new(Codec::None, None).expect("a codec");
-    let region: Bytes = builder.finish(&header, &mut compressor).expect("a batch").bytes;
+    let region: Bytes = builder
+        .finish(&header, &mut compressor)
+        .expect("a batch")
+        .bytes;
     let reading = super::super::records::Reading {
         isolation: crate::settings::IsolationLevel::ReadUncommitted,
         crc: CrcCheck::Verify,
     };
-    let from = Position { offset: from, epoch: None };
+    let from = Position {
+        offset: from,
+        epoch: None,
+    };
     let tp = partition.tp.clone();
-    partition.push(Chunk::read(&tp, region, from, Vec::new(), reading, &mut Decompressor::new(usize::MAX)));
+    partition.push(Chunk::read(
+        &tp,
+        region,
+        from,
+        Vec::new(),
+        reading,
+        &mut Decompressor::new(usize::MAX),
+    ));
 }
 
 #[test]
@@ -172,13 +222,26 @@ fn one_chunk_waits_while_the_next_one_comes() {
 fn errors_of_a_fetch() {
     let now = Instant::now();
     let until = now + Duration::from_millis(100);
-    let asked = Position { offset: 100, epoch: Some(4) };
+    let asked = Position {
+        offset: 100,
+        epoch: Some(4),
+    };
     let rows = [
         (Code::NOT_LEADER_OR_FOLLOWER, EARLIEST, "Fetch at 100", true),
         (Code::FENCED_LEADER_EPOCH, EARLIEST, "Fetch at 100", true),
         (Code::UNKNOWN_LEADER_EPOCH, EARLIEST, "Fetch at 100", true),
-        (Code::UNKNOWN_TOPIC_OR_PARTITION, EARLIEST, "Fetch at 100", true),
-        (Code::OFFSET_OUT_OF_RANGE, EARLIEST, "Reset(Earliest)", false),
+        (
+            Code::UNKNOWN_TOPIC_OR_PARTITION,
+            EARLIEST,
+            "Fetch at 100",
+            true,
+        ),
+        (
+            Code::OFFSET_OUT_OF_RANGE,
+            EARLIEST,
+            "Reset(Earliest)",
+            false,
+        ),
     ];
     for (code, policy, expected, held_back) in rows {
         let mut partition = reading();
@@ -188,14 +251,23 @@ fn errors_of_a_fetch() {
         assert_eq!(partition.retry_at == Some(until), held_back, "{code:?}");
     }
     for (code, said) in [
-        (Code::OFFSET_OUT_OF_RANGE, "offset=100 auto.offset.reset=none topic=t partition=0"),
-        (Code::TOPIC_AUTHORIZATION_FAILED, "offset=100 topic=t partition=0"),
+        (
+            Code::OFFSET_OUT_OF_RANGE,
+            "offset=100 auto.offset.reset=none topic=t partition=0",
+        ),
+        (
+            Code::TOPIC_AUTHORIZATION_FAILED,
+            "offset=100 topic=t partition=0",
+        ),
         (Code::CORRUPT_MESSAGE, "offset=100 topic=t partition=0"),
     ] {
         let mut partition = reading();
         partition.on_fetch_error(code, asked, until, 4, NONE);
         let shown = show(&partition);
-        assert!(shown.starts_with("failed: ") && shown.contains(said), "{shown}");
+        assert!(
+            shown.starts_with("failed: ") && shown.contains(said),
+            "{shown}"
+        );
     }
 }
 
@@ -204,21 +276,40 @@ fn a_follower_is_left_for_the_leader_on_errors() {
     let now = Instant::now();
     let later = now + Duration::from_secs(300);
     let metadata = cluster(1, 4, 77);
-    let asked = Position { offset: 100, epoch: Some(4) };
-    for code in [Code::OFFSET_OUT_OF_RANGE, Code::NOT_LEADER_OR_FOLLOWER, Code::UNKNOWN_SERVER_ERROR] {
+    let asked = Position {
+        offset: 100,
+        epoch: Some(4),
+    };
+    for code in [
+        Code::OFFSET_OUT_OF_RANGE,
+        Code::NOT_LEADER_OR_FOLLOWER,
+        Code::UNKNOWN_SERVER_ERROR,
+    ] {
         let mut partition = reading();
         assert_eq!(partition.read_replica(&metadata, now), Some((1, 4)));
         partition.prefer(3, later);
         assert_eq!(partition.read_replica(&metadata, now), Some((3, 4)));
         partition.on_fetch_error(code, asked, now, 4, NONE);
         assert_eq!(partition.read_replica(&metadata, now), Some((1, 4)));
-        assert_eq!(show(&partition), "Fetch at 100", "{code:?}: a follower may lag, so its word is not final");
+        assert_eq!(
+            show(&partition),
+            "Fetch at 100",
+            "{code:?}: a follower may lag, so its word is not final"
+        );
     }
     let mut partition = reading();
     partition.prefer(3, later);
-    assert_eq!(partition.read_replica(&metadata, later), Some((1, 4)), "asked again after a while");
+    assert_eq!(
+        partition.read_replica(&metadata, later),
+        Some((1, 4)),
+        "asked again after a while"
+    );
     partition.prefer(9, later);
-    assert_eq!(partition.read_replica(&metadata, now), Some((1, 4)), "a broker that is gone");
+    assert_eq!(
+        partition.read_replica(&metadata, now),
+        Some((1, 4)),
+        "a broker that is gone"
+    );
 }
 
 #[test]
@@ -229,5 +320,9 @@ fn a_recreated_topic_is_another_one() {
     assert_eq!(show(&partition), "Reset(Earliest)");
     let mut partition = reading();
     partition.update(&cluster(1, 0, 78), 4, NONE);
-    assert!(show(&partition).contains("deleted and created again"), "{}", show(&partition));
+    assert!(
+        show(&partition).contains("deleted and created again"),
+        "{}",
+        show(&partition)
+    );
 }
