@@ -19,6 +19,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod answers;
 pub mod assignors;
 #[allow(clippy::module_inception)]
 mod consumer;

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::requests::Requests;
-use super::state::{Action, Event, Generation, GroupEvent, GroupSettings, Member, Note, Phase};
+use super::state::Member;
+use super::words::{Action, Event, Generation, GroupEvent, GroupSettings, Note, Phase};
 use crate::client::Client;
 use crate::error::{ClientError, KafkaErrorCode};
 
@@ -328,6 +329,12 @@ impl Run {
         let member = self.member.generation().member_id.as_str();
         match note {
             Note::CoordinatorFound(broker) => debug!(group, broker, "group coordinator found"),
+            Note::CoordinatorNotFound(reason) => {
+                warn!(
+                    group,
+                    reason, "the group coordinator cannot be found, trying again"
+                );
+            }
             Note::CoordinatorLost(reason) => info!(
                 group,
                 reason, "group coordinator lost, looking for it again"

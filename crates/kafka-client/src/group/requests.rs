@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::state::{Generation, GroupSettings, JoinAnswer, JoinedMember, SyncAnswer};
+use super::words::{Generation, GroupSettings, JoinAnswer, JoinedMember, SyncAnswer};
 use crate::client::{Client, CoordinatorKind, Lane, Target};
 use crate::connection::{Connection, api_name};
 use crate::error::{ClientError, KafkaErrorCode};

@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::state::*;
+use super::state::Member;
+use super::words::*;
 use crate::client::Backoff;
 use crate::error::{ClientError, KafkaErrorCode as Code};
 
@@ -712,12 +713,11 @@ impl World {
     }
 
     fn sync(&mut self, to: ReplyTo, generation: &Generation, assignments: Vec<(String, Bytes)>) {
-        let refused = self
-            .identity(generation)
-            .and_then(|()| match self.coordinator.state {
-                CoordinatorState::Preparing { .. } => Err(Code::REBALANCE_IN_PROGRESS),
-                _ => Ok(()),
-            });
+        let preparing = matches!(self.coordinator.state, CoordinatorState::Preparing { .. });
+        let refused = match self.identity(generation) {
+            Ok(()) if preparing => Err(Code::REBALANCE_IN_PROGRESS),
+            identity => identity,
+        };
         if let Err(code) = refused {
             return self.answer(
                 to.0,
