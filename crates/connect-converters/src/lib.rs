@@ -6,16 +6,16 @@
 //! (`connect_api::data`).
 //! Never here: I/O.
 
-pub mod boolean;
-pub mod byte_array;
-mod charset;
+mod registry;
 mod config;
 mod header;
 pub mod json;
-pub mod number;
-mod registry;
-pub mod simple_header;
 pub mod string;
+mod charset;
+pub mod byte_array;
+pub mod number;
+pub mod boolean;
+pub mod simple_header;
 
 pub use boolean::BooleanConverter;
 pub use byte_array::ByteArrayConverter;

@@ -193,7 +193,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text in double quotes; the position is at the opening one.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn string(&mut self) -> Scan<Text<'a>> {
         self.at += 1;
         let start = self.at;
@@ -297,7 +297,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A number; the position is at its sign or first digit.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn number(&mut self) -> Scan<Number<'a>> {
         let start = self.at;
         let negative = self.peek() == b'-';

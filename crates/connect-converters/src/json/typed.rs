@@ -175,7 +175,7 @@ impl<'a> TypedReader<'a> {
     }
 
     /// Appends the value at the position. As in `free`, the frequent kinds make theirs where they stay.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn push_value(&mut self, plan: &mut Plan, values: &mut Vec<Value>) -> Fit<()> {
         if self.scanner.peek() == b'n' {
             return self.push_null(plan, values);
