@@ -43,8 +43,9 @@ pub const REQUIRE_SERVERS_ENV: &str = "MILLSTREAM_REQUIRE_SERVERS";
 /// How a line begins that says that a test did not run. `cargo xtask test` looks for it.
 pub const SKIPPED: &str = "SKIPPED (needs ";
 
-/// Longest wait for a cluster to be ready. A broker needs about three seconds on a free machine.
-const START_MAX: Duration = Duration::from_secs(120);
+/// Longest wait for a cluster to be ready. One broker needs about three seconds, three on two busy
+/// cores more than a minute. A broker that ends is noticed at once.
+const START_MAX: Duration = Duration::from_secs(180);
 
 /// Ports for brokers. Below the range from which Linux takes the local ports of outgoing
 /// connections (32768 and up): otherwise a client that keeps dialling a killed broker could be
@@ -70,12 +71,20 @@ pub fn libs_or_skip() -> Option<PathBuf> {
 
 #[track_caller]
 fn variable_or_skip(variable: &str) -> Option<String> {
-    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    let value = std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty());
     if value.is_none() {
         let thread = std::thread::current();
-        let line = format!("{SKIPPED}{variable}): {}", thread.name().unwrap_or("a test"));
+        let line = format!(
+            "{SKIPPED}{variable}): {}",
+            thread.name().unwrap_or("a test")
+        );
         let required = std::env::var_os(REQUIRE_SERVERS_ENV).is_some_and(|value| value == "1");
-        assert!(!required, "{line}: {REQUIRE_SERVERS_ENV}=1, so it must run; `cargo xtask test` sets {variable}");
+        assert!(
+            !required,
+            "{line}: {REQUIRE_SERVERS_ENV}=1, so it must run; `cargo xtask test` sets {variable}"
+        );
         // Not `println!`: the test harness would keep the line of a test that passes to itself.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
@@ -94,7 +103,8 @@ pub struct ClusterSpec {
     pub dir: Option<PathBuf>,
     /// Broker properties, over the defaults of `server_properties`.
     pub overrides: Vec<(String, String)>,
-    /// Options of each broker's JVM.
+    /// Options of each broker's JVM. The defaults are for tests, which start brokers often and ask
+    /// little of them; who measures sets their own.
     pub jvm: Vec<String>,
 }
 
@@ -105,7 +115,8 @@ impl ClusterSpec {
             libs: libs.into(),
             dir: None,
             overrides: Vec::new(),
-            jvm: vec!["-Xmx512M".into()],
+            // Without the second compiler a broker is up for two thirds of the CPU time.
+            jvm: vec!["-Xmx512M".into(), "-XX:TieredStopAtLevel=1".into()],
         }
     }
 }
@@ -129,40 +140,69 @@ impl KafkaCluster {
             format!("{LIBS_ENV} is not set; `cargo xtask kafka start` fetches Kafka's jars and prints it")
         })?;
         let mut spec = ClusterSpec::new(brokers, libs);
-        spec.overrides =
-            overrides.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        spec.overrides = overrides
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         Self::start_with(spec)
     }
 
     /// Starts what `spec` asks for; see [`KafkaCluster::start`].
     pub fn start_with(spec: ClusterSpec) -> Result<Self> {
-        ensure!(matches!(spec.brokers, 1 | 3), "brokers: must be 1 or 3, got {}", spec.brokers);
-        ensure!(spec.libs.is_dir(), "no directory with Kafka's jars at {}", spec.libs.display());
+        ensure!(
+            matches!(spec.brokers, 1 | 3),
+            "brokers: must be 1 or 3, got {}",
+            spec.brokers
+        );
+        ensure!(
+            spec.libs.is_dir(),
+            "no directory with Kafka's jars at {}",
+            spec.libs.display()
+        );
         let dir = spec.dir.clone().unwrap_or_else(own_directory);
         if dir.exists() {
-            fs::remove_dir_all(&dir).with_context(|| format!("could not empty {}", dir.display()))?;
+            fs::remove_dir_all(&dir)
+                .with_context(|| format!("could not empty {}", dir.display()))?;
         }
         fs::create_dir_all(&dir).with_context(|| format!("could not create {}", dir.display()))?;
-        let dir = dir.canonicalize().with_context(|| format!("could not resolve {}", dir.display()))?;
+        let dir = dir
+            .canonicalize()
+            .with_context(|| format!("could not resolve {}", dir.display()))?;
 
         // Held until just before the brokers bind them, so that no port is given out twice.
         let reserved = reserve_ports(2 * spec.brokers)?;
-        let ports: Vec<SocketAddr> =
-            reserved.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
+        let ports: Vec<SocketAddr> = reserved
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<std::io::Result<_>>()?;
         let (addresses, controllers) = ports.split_at(spec.brokers);
 
-        let mut cluster = Self { dir, brokers: Vec::new(), spec };
+        let mut cluster = Self {
+            dir,
+            brokers: Vec::new(),
+            spec,
+        };
         for node in 1..=cluster.spec.brokers {
             let node_dir = cluster.dir.join(format!("node-{node}"));
             fs::create_dir_all(&node_dir)?;
-            let properties =
-                server_properties(node, addresses, controllers, &node_dir, &cluster.spec.overrides);
-            fs::write(node_dir.join("server.properties"), properties)?;
+            let properties = server_properties(
+                node,
+                addresses,
+                controllers,
+                &node_dir,
+                &cluster.spec.overrides,
+            );
+            fs::write(node_dir.join(broker::PROPERTIES_FILE), properties)?;
             let kept = match &cluster.spec.dir {
                 Some(_) => broker::Kept::Logs,
                 None => broker::Kept::Nothing,
             };
-            cluster.brokers.push(Broker::new(node as i32, addresses[node - 1], node_dir, kept));
+            cluster.brokers.push(Broker::new(
+                node as i32,
+                addresses[node - 1],
+                node_dir,
+                kept,
+            ));
         }
         broker::format_all(&cluster.brokers, &cluster.spec.libs)?;
         drop(reserved);
@@ -175,8 +215,11 @@ impl KafkaCluster {
 
     /// `127.0.0.1:20411,127.0.0.1:27133,…` of all brokers, whether they run or not.
     pub fn bootstrap(&self) -> String {
-        let addresses: Vec<String> =
-            self.brokers.iter().map(|broker| broker.address.to_string()).collect();
+        let addresses: Vec<String> = self
+            .brokers
+            .iter()
+            .map(|broker| broker.address.to_string())
+            .collect();
         addresses.join(",")
     }
 
@@ -237,8 +280,16 @@ impl KafkaCluster {
     /// Every running broker answers, and knows of as many brokers as are running.
     fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_MAX;
-        let running = self.brokers.iter().filter(|broker| broker.pid().is_some()).count();
-        for broker in self.brokers.iter_mut().filter(|broker| broker.pid().is_some()) {
+        let running = self
+            .brokers
+            .iter()
+            .filter(|broker| broker.pid().is_some())
+            .count();
+        for broker in self
+            .brokers
+            .iter_mut()
+            .filter(|broker| broker.pid().is_some())
+        {
             loop {
                 let found = match ready::brokers_known_to(broker.address) {
                     Ok(known) if known == running => break,
@@ -246,11 +297,19 @@ impl KafkaCluster {
                     Err(error) => format!("does not answer: {error}"),
                 };
                 if let Some(status) = broker.exited()? {
-                    bail!("Kafka broker {} ended with {status}\n{}", broker.node, broker.log_tail());
+                    bail!(
+                        "Kafka broker {} ended with {status}\n{}",
+                        broker.node,
+                        broker.log_tail()
+                    );
                 }
                 if Instant::now() > deadline {
                     let waited = START_MAX.as_secs();
-                    bail!("Kafka broker {} {found} after {waited} s\n{}", broker.node, broker.log_tail());
+                    bail!(
+                        "Kafka broker {} {found} after {waited} s\n{}",
+                        broker.node,
+                        broker.log_tail()
+                    );
                 }
                 // Another process, reached over TCP: there is nothing to wait on but its answer.
                 std::thread::sleep(Duration::from_millis(50));
@@ -263,7 +322,12 @@ impl KafkaCluster {
         self.brokers
             .iter()
             .find(|broker| broker.node == node)
-            .with_context(|| format!("no broker {node}: this cluster has 1 to {}", self.brokers.len()))
+            .with_context(|| {
+                format!(
+                    "no broker {node}: this cluster has 1 to {}",
+                    self.brokers.len()
+                )
+            })
     }
 
     fn broker_mut(&mut self, node: i32) -> Result<&mut Broker> {
@@ -290,7 +354,11 @@ impl Drop for KafkaCluster {
         }
         // The logs of a failed test are worth more than a tidy temporary directory.
         if std::thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "Kafka's logs are kept in {}", self.dir.display());
+            let _ = writeln!(
+                std::io::stderr(),
+                "Kafka's logs are kept in {}",
+                self.dir.display()
+            );
         } else {
             let _ = fs::remove_dir_all(&self.dir);
         }
@@ -316,7 +384,10 @@ fn reserve_ports(count: usize) -> Result<Vec<TcpListener>> {
         .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
         .take(count)
         .collect();
-    ensure!(listeners.len() == count, "no {count} free ports on 127.0.0.1 in {PORTS:?}");
+    ensure!(
+        listeners.len() == count,
+        "no {count} free ports on 127.0.0.1 in {PORTS:?}"
+    );
     Ok(listeners)
 }
 
@@ -331,28 +402,43 @@ fn server_properties(
 ) -> String {
     let nodes = addresses.len();
     let in_sync = if nodes >= 3 { 2 } else { 1 };
-    let voters: Vec<String> =
-        controllers.iter().enumerate().map(|(at, address)| format!("{}@{address}", at + 1)).collect();
+    let voters: Vec<String> = controllers
+        .iter()
+        .enumerate()
+        .map(|(at, address)| format!("{}@{address}", at + 1))
+        .collect();
     let (address, controller) = (addresses[node - 1], controllers[node - 1]);
     let mut properties: Vec<(String, String)> = [
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", node.to_string()),
         ("controller.quorum.voters", voters.join(",")),
         ("controller.listener.names", "CONTROLLER".to_owned()),
-        ("listeners", format!("PLAINTEXT://{address},CONTROLLER://{controller}")),
+        (
+            "listeners",
+            format!("PLAINTEXT://{address},CONTROLLER://{controller}"),
+        ),
         ("advertised.listeners", format!("PLAINTEXT://{address}")),
         ("log.dirs", node_dir.join("data").display().to_string()),
         ("default.replication.factor", nodes.to_string()),
         ("min.insync.replicas", in_sync.to_string()),
         ("offsets.topic.replication.factor", nodes.to_string()),
-        ("transaction.state.log.replication.factor", nodes.to_string()),
+        (
+            "transaction.state.log.replication.factor",
+            nodes.to_string(),
+        ),
         ("transaction.state.log.min.isr", in_sync.to_string()),
-        ("share.coordinator.state.topic.replication.factor", nodes.to_string()),
+        (
+            "share.coordinator.state.topic.replication.factor",
+            nodes.to_string(),
+        ),
         ("share.coordinator.state.topic.min.isr", in_sync.to_string()),
         // 50 by default, and created one by one when the first group or transaction asks.
         ("offsets.topic.num.partitions", "5".to_owned()),
         ("transaction.state.log.num.partitions", "5".to_owned()),
-        ("share.coordinator.state.topic.num.partitions", "5".to_owned()),
+        (
+            "share.coordinator.state.topic.num.partitions",
+            "5".to_owned(),
+        ),
         // 3000 by default: a group of a test would wait that long for members that never come.
         ("group.initial.rebalance.delay.ms", "0".to_owned()),
         ("log.segment.bytes", (256 * 1024 * 1024).to_string()),
@@ -366,7 +452,10 @@ fn server_properties(
             None => properties.push((key.clone(), value.clone())),
         }
     }
-    properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+    properties
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect()
 }
 
 /// What `java` takes as a class path for all jars of a directory.
@@ -386,12 +475,16 @@ mod tests {
     fn values(nodes: u16, overrides: &[(&str, &str)], keys: &[&str]) -> Vec<Option<String>> {
         let addresses: Vec<_> = (1..=nodes).map(address).collect();
         let controllers: Vec<_> = (1..=nodes).map(|port| address(100 + port)).collect();
-        let overrides: Vec<_> =
-            overrides.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let overrides: Vec<_> = overrides
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         let node = usize::from(nodes);
         let text = server_properties(node, &addresses, &controllers, Path::new("/d"), &overrides);
         let value = |key: &&str| {
-            let mut lines = text.lines().filter_map(|line| line.strip_prefix(*key)?.strip_prefix('='));
+            let mut lines = text
+                .lines()
+                .filter_map(|line| line.strip_prefix(*key)?.strip_prefix('='));
             let value = lines.next().map(str::to_owned);
             assert_eq!(lines.next(), None, "{key} is there twice");
             value
@@ -401,14 +494,22 @@ mod tests {
 
     #[test]
     fn one_node_is_its_own_quorum() {
-        let keys = ["controller.quorum.voters", "listeners", "log.dirs", "min.insync.replicas"];
+        let keys = [
+            "controller.quorum.voters",
+            "listeners",
+            "log.dirs",
+            "min.insync.replicas",
+        ];
         let expected = [
             "1@127.0.0.1:101",
             "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:101",
             "/d/data",
             "1",
         ];
-        assert_eq!(values(1, &[], &keys), expected.map(|value| Some(value.to_owned())));
+        assert_eq!(
+            values(1, &[], &keys),
+            expected.map(|value| Some(value.to_owned()))
+        );
     }
 
     #[test]
@@ -420,14 +521,30 @@ mod tests {
             "offsets.topic.replication.factor",
             "transaction.state.log.min.isr",
         ];
-        let expected = ["3", "1@127.0.0.1:101,2@127.0.0.1:102,3@127.0.0.1:103", "2", "3", "2"];
-        assert_eq!(values(3, &[], &keys), expected.map(|value| Some(value.to_owned())));
+        let expected = [
+            "3",
+            "1@127.0.0.1:101,2@127.0.0.1:102,3@127.0.0.1:103",
+            "2",
+            "3",
+            "2",
+        ];
+        assert_eq!(
+            values(3, &[], &keys),
+            expected.map(|value| Some(value.to_owned()))
+        );
     }
 
     #[test]
     fn overrides_replace_or_add() {
-        let overrides = [("log.segment.bytes", "1048576"), ("auto.create.topics.enable", "false")];
-        let keys = ["log.segment.bytes", "auto.create.topics.enable", "unheard.of"];
+        let overrides = [
+            ("log.segment.bytes", "1048576"),
+            ("auto.create.topics.enable", "false"),
+        ];
+        let keys = [
+            "log.segment.bytes",
+            "auto.create.topics.enable",
+            "unheard.of",
+        ];
         let expected = [Some("1048576".to_owned()), Some("false".to_owned()), None];
         assert_eq!(values(1, &overrides, &keys), expected);
     }
@@ -437,7 +554,12 @@ mod tests {
         let listeners = reserve_ports(6).expect("six of twelve thousand ports are free");
         let mut ports: Vec<u16> = listeners
             .iter()
-            .map(|listener| listener.local_addr().expect("a bound socket has an address").port())
+            .map(|listener| {
+                listener
+                    .local_addr()
+                    .expect("a bound socket has an address")
+                    .port()
+            })
             .collect();
         assert!(ports.iter().all(|port| PORTS.contains(port)), "{ports:?}");
         ports.sort_unstable();
@@ -447,7 +569,8 @@ mod tests {
 
     #[test]
     fn two_brokers_are_refused() {
-        let error = KafkaCluster::start_with(ClusterSpec::new(2, "/")).expect_err("two is no quorum");
+        let error =
+            KafkaCluster::start_with(ClusterSpec::new(2, "/")).expect_err("two is no quorum");
         assert_eq!(error.to_string(), "brokers: must be 1 or 3, got 2");
     }
 }

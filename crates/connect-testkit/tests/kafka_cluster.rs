@@ -23,7 +23,11 @@ fn tool(cluster: &KafkaCluster, class: &str, arguments: &[&str]) -> String {
 }
 
 fn process_exists(pid: u32) -> bool {
-    Command::new("sh").args(["-c", &format!("kill -0 {pid} 2>/dev/null")]).status().expect("sh").success()
+    Command::new("sh")
+        .args(["-c", &format!("kill -0 {pid} 2>/dev/null")])
+        .status()
+        .expect("sh")
+        .success()
 }
 
 #[test]
@@ -32,7 +36,10 @@ fn one_broker_comes_and_goes() {
         return;
     }
     let cluster = KafkaCluster::start(1, &[("num.partitions", "4")]).expect("starts");
-    let (pid, log) = (cluster.pid(1).expect("node 1").expect("runs"), cluster.log_file(1).expect("node 1"));
+    let (pid, log) = (
+        cluster.pid(1).expect("node 1").expect("runs"),
+        cluster.log_file(1).expect("node 1"),
+    );
     let topics = "org.apache.kafka.tools.TopicCommand";
     tool(&cluster, topics, &["--create", "--topic", "t"]);
     let described = tool(&cluster, topics, &["--describe", "--topic", "t"]);
@@ -51,7 +58,11 @@ fn three_brokers_survive_the_kill_of_one() {
     }
     let mut cluster = KafkaCluster::start(3, &[]).expect("starts");
     let topics = "org.apache.kafka.tools.TopicCommand";
-    tool(&cluster, topics, &["--create", "--topic", "t", "--replica-assignment", "2:1:3"]);
+    tool(
+        &cluster,
+        topics,
+        &["--create", "--topic", "t", "--replica-assignment", "2:1:3"],
+    );
     cluster.kill(2).expect("node 2");
     assert_eq!(cluster.pid(2).expect("node 2"), None);
     cluster.restart(2).expect("restarts");

@@ -24,6 +24,11 @@ pub(super) const STOP_MAX: Duration = Duration::from_secs(60);
 /// Lines of a log that an error message carries.
 const TAIL_LINES: usize = 25;
 
+/// What a node's directory holds, besides its data.
+pub(super) const PROPERTIES_FILE: &str = "server.properties";
+pub(super) const PID_FILE: &str = "pid";
+pub(super) const LOG_FILE: &str = "kafka.log";
+
 const LOG4J: &str = "\
 appender.out.type = Console
 appender.out.name = OUT
@@ -60,7 +65,13 @@ enum State {
 
 impl Broker {
     pub fn new(node: i32, address: SocketAddr, dir: PathBuf, kept: Kept) -> Self {
-        Self { node, address, dir, kept, state: State::Stopped }
+        Self {
+            node,
+            address,
+            dir,
+            kept,
+            state: State::Stopped,
+        }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -68,7 +79,7 @@ impl Broker {
     }
 
     pub fn log_file(&self) -> PathBuf {
-        self.dir.join("kafka.log")
+        self.dir.join(LOG_FILE)
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -86,7 +97,10 @@ impl Broker {
     pub fn spawn(&mut self, libs: &Path, jvm: &[String]) -> Result<()> {
         let log4j = self.dir.join("log4j2.properties");
         fs::write(&log4j, LOG4J)?;
-        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())?;
         let mut option = std::ffi::OsString::from("-Dlog4j2.configurationFile=");
         option.push(&log4j);
         let java = Command::new("java")
@@ -95,7 +109,7 @@ impl Broker {
             .arg("-cp")
             .arg(class_path(libs))
             .arg("kafka.Kafka")
-            .arg(self.dir.join("server.properties"))
+            .arg(self.dir.join(PROPERTIES_FILE))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -109,7 +123,7 @@ impl Broker {
             Kept::Nothing => self.dir.clone(),
         };
         self.state = State::Running(Process::watched(java, &remove)?);
-        fs::write(self.dir.join("pid"), format!("{pid}\n"))?;
+        fs::write(self.dir.join(PID_FILE), format!("{pid}\n"))?;
         Ok(())
     }
 
@@ -163,7 +177,7 @@ pub(super) fn format_all(brokers: &[Broker], libs: &Path) -> Result<()> {
             .args(["-Xmx128M", "-XX:TieredStopAtLevel=1", "-cp"])
             .arg(class_path(libs))
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-            .arg(broker.dir.join("server.properties"))
+            .arg(broker.dir.join(PROPERTIES_FILE))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -174,7 +188,10 @@ pub(super) fn format_all(brokers: &[Broker], libs: &Path) -> Result<()> {
     for (node, mut child, log_file) in running {
         let status = child.wait()?;
         if !status.success() {
-            bail!("formatting the storage of broker {node} ended with {status}\n{}", tail_of(&log_file));
+            bail!(
+                "formatting the storage of broker {node} ended with {status}\n{}",
+                tail_of(&log_file)
+            );
         }
     }
     Ok(())
@@ -242,7 +259,10 @@ pub(super) fn terminate(pid: u32) -> Result<()> {
 /// Sends a signal by the shell's own `kill`, as the standard library can only send SIGKILL.
 pub(super) fn signal(name: &str, pid: u32) -> Result<()> {
     let script = format!("kill -{name} {pid}");
-    let status = Command::new("sh").args(["-c", &script]).stderr(Stdio::null()).status()?;
+    let status = Command::new("sh")
+        .args(["-c", &script])
+        .stderr(Stdio::null())
+        .status()?;
     if !status.success() {
         bail!("could not send SIG{name} to process {pid}");
     }

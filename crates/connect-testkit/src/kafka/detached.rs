@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::broker::{STOP_MAX, signal, terminate};
+use super::broker::{LOG_FILE, PID_FILE, PROPERTIES_FILE, STOP_MAX, signal, terminate};
 use super::ready;
 
 /// A broker of a cluster that [`super::KafkaCluster::detach`] let go.
@@ -31,16 +31,29 @@ impl DetachedBroker {
         let mut brokers = Vec::new();
         for entry in fs::read_dir(&dir)? {
             let node_dir = entry?.path();
-            let properties = node_dir.join("server.properties");
+            let properties = node_dir.join(PROPERTIES_FILE);
             // A start that was interrupted leaves a directory without a process id.
-            let Ok(pid) = fs::read_to_string(node_dir.join("pid")) else { continue };
+            let Ok(pid) = fs::read_to_string(node_dir.join(PID_FILE)) else {
+                continue;
+            };
             let text = fs::read_to_string(&properties)
                 .with_context(|| format!("could not read {}", properties.display()))?;
             let (node, address) = node_and_address(&text).with_context(|| {
-                format!("{} has no node.id and PLAINTEXT listener", properties.display())
+                format!(
+                    "{} has no node.id and PLAINTEXT listener",
+                    properties.display()
+                )
             })?;
-            let pid = pid.trim().parse().with_context(|| format!("{}/pid", node_dir.display()))?;
-            brokers.push(Self { node, pid, address, properties });
+            let pid = pid
+                .trim()
+                .parse()
+                .with_context(|| format!("no process id in {}", node_dir.display()))?;
+            brokers.push(Self {
+                node,
+                pid,
+                address,
+                properties,
+            });
         }
         brokers.sort_by_key(|broker| broker.node);
         Ok(brokers)
@@ -50,6 +63,11 @@ impl DetachedBroker {
     pub fn is_running(&self) -> bool {
         let properties = self.properties.display().to_string();
         command_line(self.pid).is_some_and(|line| line.contains(&properties))
+    }
+
+    /// The file with everything that it printed.
+    pub fn log_file(&self) -> PathBuf {
+        self.properties.with_file_name(LOG_FILE)
     }
 
     /// How many brokers of its cluster this one lists as serving.
@@ -83,16 +101,26 @@ fn command_line(pid: u32) -> Option<String> {
     if let Ok(bytes) = fs::read(format!("/proc/{pid}/cmdline")) {
         return Some(String::from_utf8_lossy(&bytes).into_owned());
     }
-    let ps = Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output().ok()?;
-    ps.status.success().then(|| String::from_utf8_lossy(&ps.stdout).into_owned())
+    let ps = Command::new("ps")
+        .args(["-o", "args=", "-p", &pid.to_string()])
+        .output()
+        .ok()?;
+    ps.status
+        .success()
+        .then(|| String::from_utf8_lossy(&ps.stdout).into_owned())
 }
 
 fn node_and_address(properties: &str) -> Option<(i32, SocketAddr)> {
     let value = |key: &str| {
-        properties.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        properties
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
     };
     let node = value("node.id")?.parse().ok()?;
-    let address = value("advertised.listeners")?.strip_prefix("PLAINTEXT://")?.parse().ok()?;
+    let address = value("advertised.listeners")?
+        .strip_prefix("PLAINTEXT://")?
+        .parse()
+        .ok()?;
     Some((node, address))
 }
 

@@ -1,0 +1,433 @@
+//! `cargo xtask test`: all that must pass, in the order in which it fails soonest.
+//!
+//! Lives here: the steps, and what each needs of the ones before.
+//! Lives elsewhere: reading what the tests print (`output`), the broker (`connect_testkit::kafka`).
+//! Never here: a step that passes because it was not run. It is told as not run, and under
+//! `CI=true` that is a failure.
+
+mod output;
+
+use std::fmt;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use connect_testkit::kafka::{
+    BOOTSTRAP_ENV, ClusterSpec, KafkaCluster, LIBS_ENV, REQUIRE_SERVERS_ENV,
+};
+
+use crate::referee::Referee;
+use crate::workspace::{Workspace, cargo};
+use crate::{Verdict, arrows, tidy};
+use output::TestOutput;
+
+pub const HELP: &str = "\
+cargo xtask test [--no-servers] [--only <step>[,<step>]...]: everything that must pass
+
+Steps, in this order:
+  fmt       cargo fmt --all --check
+  clippy    cargo clippy --workspace --all-targets -- -D warnings
+  arrows    cargo xtask arrows
+  tidy      cargo xtask tidy
+  build     cargo build --workspace --all-targets
+  kafka     fetch Apache Kafka with Maven the first time, and start one broker for the tests
+  test      cargo test --workspace, with the broker; ends the broker
+  doc       cargo test --workspace --doc
+
+Options:
+  --only <step>   Run these steps only; `test` brings `kafka` with it
+  --no-servers    Start no broker: the suites that need one say so and are skipped
+
+A failed step does not keep the others from running, except that nothing is tested when the build
+failed. Without java or mvn the suites that need a broker are skipped, and the end says what to
+install. With CI=true whatever is not run is a failure.
+
+The suites find their servers by these variables, which this command sets:
+  KAFKA_BOOTSTRAP              a broker that all suites share
+  MILLSTREAM_KAFKA_LIBS        Kafka's jars, for suites that start brokers of their own; when it is
+                               already set, the jars there are used and nothing is fetched
+  MILLSTREAM_REQUIRE_SERVERS   1: fail where a server is missing, rather than skip
+";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Fmt,
+    Clippy,
+    Arrows,
+    Tidy,
+    Build,
+    Kafka,
+    Test,
+    Doc,
+}
+
+const STEPS: &[(Step, &str)] = &[
+    (Step::Fmt, "fmt"),
+    (Step::Clippy, "clippy"),
+    (Step::Arrows, "arrows"),
+    (Step::Tidy, "tidy"),
+    (Step::Build, "build"),
+    (Step::Kafka, "kafka"),
+    (Step::Test, "test"),
+    (Step::Doc, "doc"),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Servers {
+    Started,
+    Refused,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    steps: Vec<Step>,
+    servers: Servers,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut only: Vec<Step> = Vec::new();
+        let mut servers = Servers::Started;
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--no-servers" => servers = Servers::Refused,
+                "--only" => {
+                    let names = arguments
+                        .next()
+                        .context("--only: needs the name of a step")?;
+                    for name in names.split(',') {
+                        only.push(step_called(name)?);
+                    }
+                }
+                other => bail!("test: did not understand `{other}`\n\n{HELP}"),
+            }
+        }
+        if only.contains(&Step::Test) && servers == Servers::Started {
+            only.push(Step::Kafka);
+        }
+        let steps = STEPS.iter().map(|(step, _)| *step);
+        let steps = steps
+            .filter(|step| only.is_empty() || only.contains(step))
+            .collect();
+        Ok(Self { steps, servers })
+    }
+}
+
+fn step_called(name: &str) -> Result<Step> {
+    let known = || {
+        STEPS
+            .iter()
+            .map(|(_, name)| *name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let found = STEPS.iter().find(|(_, known)| *known == name);
+    found
+        .map(|(step, _)| *step)
+        .with_context(|| format!("--only: no step `{name}`; there are {}", known()))
+}
+
+/// What became of a step, with the reason when it did not pass.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed(String),
+    NotRun(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Failed(why) => write!(f, "FAILED: {why}"),
+            Self::NotRun(why) => write!(f, "NOT RUN: {why}"),
+        }
+    }
+}
+
+/// Who reads the verdict: a person, who may leave something out, or the gate, which may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Person,
+    Gate,
+}
+
+pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<Verdict> {
+    let options = Options::parse(arguments)?;
+    let reader = match std::env::var("CI").as_deref() {
+        Ok("true") => Reader::Gate,
+        _ => Reader::Person,
+    };
+    let mut session = Session {
+        workspace,
+        servers: options.servers,
+        reader,
+        cluster: None,
+        output: TestOutput::default(),
+        rows: Vec::new(),
+    };
+    for (step, name) in STEPS
+        .iter()
+        .filter(|(step, _)| options.steps.contains(step))
+    {
+        println!("\n=== {name}");
+        let start = Instant::now();
+        let outcome = session.outcome_of(*step);
+        println!("=== {name}: {outcome} ({})", seconds(start.elapsed()));
+        session.rows.push(Row {
+            step: *step,
+            name,
+            outcome,
+            took: start.elapsed(),
+        });
+    }
+    Ok(session.conclude())
+}
+
+struct Row {
+    step: Step,
+    name: &'static str,
+    outcome: Outcome,
+    took: Duration,
+}
+
+struct Session<'a> {
+    workspace: &'a Workspace,
+    servers: Servers,
+    reader: Reader,
+    /// From the step `kafka` to the end of the step `test`.
+    cluster: Option<KafkaCluster>,
+    output: TestOutput,
+    rows: Vec<Row>,
+}
+
+impl Session<'_> {
+    fn outcome_of(&mut self, step: Step) -> Outcome {
+        let done = match step {
+            Step::Fmt => self.cargo(&["fmt", "--all", "--check"]),
+            Step::Clippy => self.cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+            Step::Arrows => arrows::run(self.workspace).map(outcome_of_check),
+            Step::Tidy => tidy::run(self.workspace).map(outcome_of_check),
+            Step::Build => self.cargo(&["build", "--workspace", "--all-targets"]),
+            Step::Kafka | Step::Test | Step::Doc if self.build_failed() => {
+                Ok(Outcome::NotRun("the build failed".to_owned()))
+            }
+            Step::Kafka => self.start_kafka(),
+            Step::Test => self.tests(),
+            Step::Doc => self.cargo_test(&["--doc"]),
+        };
+        done.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
+    }
+
+    fn build_failed(&self) -> bool {
+        self.rows
+            .iter()
+            .any(|row| row.step == Step::Build && row.outcome != Outcome::Passed)
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Result<Outcome> {
+        println!("$ cargo {}", arguments.join(" "));
+        let status = cargo()
+            .args(arguments)
+            .current_dir(&self.workspace.root)
+            .status()?;
+        Ok(outcome_of_status(status))
+    }
+
+    fn start_kafka(&mut self) -> Result<Outcome> {
+        if self.servers == Servers::Refused {
+            return Ok(Outcome::NotRun("--no-servers".to_owned()));
+        }
+        let referee = Referee::of(self.workspace)?;
+        if let Some(missing) = referee.missing() {
+            return Ok(Outcome::NotRun(missing));
+        }
+        let cluster = KafkaCluster::start_with(ClusterSpec::new(1, referee.fetch()?))?;
+        println!(
+            "Apache Kafka {} at {}",
+            referee.version,
+            cluster.bootstrap()
+        );
+        self.cluster = Some(cluster);
+        Ok(Outcome::Passed)
+    }
+
+    fn tests(&mut self) -> Result<Outcome> {
+        // Doc tests have a step of their own.
+        let outcome =
+            self.cargo_test(&["--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]);
+        if let Some(cluster) = self.cluster.take()
+            && !matches!(outcome, Ok(Outcome::Passed))
+        {
+            let kept = self.workspace.target.join("kafka/last-failure.log");
+            fs::create_dir_all(self.workspace.target.join("kafka"))?;
+            fs::copy(cluster.log_file(1)?, &kept)?;
+            println!("the broker's log is kept in {}", kept.display());
+        }
+        outcome
+    }
+
+    fn cargo_test(&mut self, arguments: &[&str]) -> Result<Outcome> {
+        println!("$ cargo test --workspace {}", arguments.join(" "));
+        let mut command = cargo();
+        command
+            .args(["test", "--workspace"])
+            .args(arguments)
+            .current_dir(&self.workspace.root);
+        self.tell_servers(&mut command);
+        let skipped_before = self.output.skipped().len();
+        let status = self.output.follow(command, &mut std::io::stdout())?;
+        let skipped = self.output.skipped().len() - skipped_before;
+        match outcome_of_status(status) {
+            Outcome::Passed if skipped > 0 && self.reader == Reader::Gate => Ok(Outcome::Failed(
+                format!("{skipped} tests skipped for want of a server"),
+            )),
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn tell_servers(&self, command: &mut Command) {
+        match &self.cluster {
+            Some(cluster) => {
+                command
+                    .env(BOOTSTRAP_ENV, cluster.bootstrap())
+                    .env(LIBS_ENV, cluster.libs());
+            }
+            None => {
+                command.env_remove(BOOTSTRAP_ENV).env_remove(LIBS_ENV);
+            }
+        }
+        if self.cluster.is_some() || self.reader == Reader::Gate {
+            command.env(REQUIRE_SERVERS_ENV, "1");
+        } else {
+            command.env_remove(REQUIRE_SERVERS_ENV);
+        }
+    }
+
+    /// Ends the broker if a step left it running, says what happened, and judges it.
+    fn conclude(mut self) -> Verdict {
+        drop(self.cluster.take());
+        println!("\n{}", table(&self.rows));
+        print!("{}", self.output.summary());
+        let verdict = judge(&self.rows, self.reader);
+        let not_run = self
+            .rows
+            .iter()
+            .filter(|row| matches!(row.outcome, Outcome::NotRun(_)))
+            .count();
+        match (&verdict, not_run, self.output.skipped().len()) {
+            (Verdict::Bad, _, _) => println!("\nFAILED"),
+            (Verdict::Good, 0, 0) => println!("\nall passed"),
+            (Verdict::Good, steps, tests) => {
+                println!(
+                    "\npassed, but {steps} steps were not run and {tests} tests were skipped, see above"
+                );
+            }
+        }
+        verdict
+    }
+}
+
+fn outcome_of_status(status: std::process::ExitStatus) -> Outcome {
+    if status.success() {
+        Outcome::Passed
+    } else {
+        Outcome::Failed(format!("cargo ended with {status}"))
+    }
+}
+
+fn outcome_of_check(verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Good => Outcome::Passed,
+        Verdict::Bad => Outcome::Failed("see above".to_owned()),
+    }
+}
+
+fn judge(rows: &[Row], reader: Reader) -> Verdict {
+    let good = rows.iter().all(|row| match row.outcome {
+        Outcome::Passed => true,
+        Outcome::Failed(_) => false,
+        Outcome::NotRun(_) => reader == Reader::Person,
+    });
+    if good { Verdict::Good } else { Verdict::Bad }
+}
+
+fn table(rows: &[Row]) -> String {
+    let line = |row: &Row| format!("{:<8}{:>9}  {}\n", row.name, seconds(row.took), row.outcome);
+    rows.iter().map(line).collect()
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_options(arguments: &[&str], expected: Option<(&[Step], Servers)>) {
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|&argument| argument.to_owned())
+            .collect();
+        let options = Options::parse(&arguments).ok();
+        let expected = expected.map(|(steps, servers)| Options {
+            steps: steps.to_vec(),
+            servers,
+        });
+        assert_eq!(options, expected, "{arguments:?}");
+    }
+
+    #[test]
+    fn options_choose_steps() {
+        let all: Vec<Step> = STEPS.iter().map(|(step, _)| *step).collect();
+        check_options(&[], Some((&all, Servers::Started)));
+        check_options(&["--no-servers"], Some((&all, Servers::Refused)));
+        check_options(
+            &["--only", "tidy,fmt"],
+            Some((&[Step::Fmt, Step::Tidy], Servers::Started)),
+        );
+        check_options(
+            &["--only", "test"],
+            Some((&[Step::Kafka, Step::Test], Servers::Started)),
+        );
+        check_options(
+            &["--only", "test", "--no-servers"],
+            Some((&[Step::Test], Servers::Refused)),
+        );
+        check_options(&["--only"], None);
+        check_options(&["--only", "tests"], None);
+        check_options(&["tidy"], None);
+    }
+
+    #[test]
+    fn what_is_not_run_does_not_pass_the_gate() {
+        let rows = [
+            (Outcome::Passed, true, true),
+            (Outcome::Failed(String::new()), false, false),
+            (Outcome::NotRun(String::new()), true, false),
+        ];
+        for (outcome, for_a_person, at_the_gate) in rows {
+            let told = format!("{outcome:?}");
+            let row = [Row {
+                step: Step::Kafka,
+                name: "kafka",
+                outcome,
+                took: Duration::ZERO,
+            }];
+            let good = |reader| matches!(judge(&row, reader), Verdict::Good);
+            assert_eq!(good(Reader::Person), for_a_person, "{told}");
+            assert_eq!(good(Reader::Gate), at_the_gate, "{told}");
+        }
+    }
+}
