@@ -396,8 +396,8 @@ mod tests {
 
     #[test]
     fn options_say_what_is_measured() {
-        let rows: [(&[&str], Option<(u32, bool, bool, bool)>); 8] = [
-            // rounds, java, millstream, whole
+        // rounds, java, millstream, whole
+        let rows: [(&[&str], Option<_>); 8] = [
             (&[], Some((3, true, true, true))),
             (&["--rounds", "5"], Some((5, true, true, true))),
             (&["--quick"], Some((1, true, true, false))),

@@ -23,6 +23,8 @@ pub fn facts(root: &Path, kafka_version: &str, millstream: Option<&Program>) -> 
         format!(
             "Apache Kafka and Kafka Connect {kafka_version} on {}",
             first_line("java", &["-version"])
+                .replace("version ", "")
+                .replace('"', "")
         ),
     ];
     if let Some(Program::Millstream { file }) = millstream {
