@@ -9,7 +9,7 @@ use std::fs;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::rust_source::RustSource;
+use crate::rust_source::{Role, Roles, RustSource};
 use crate::workspace::{Package, Workspace};
 
 pub const HELP: &str = "\
@@ -77,7 +77,7 @@ const MODULES: &[(&str, ModuleRows)] = &[(
         ("settings", &["error"]),
         ("dial", &["error", "settings"]),
         ("connection", &["dial", "error", "settings"]),
-        ("metadata", &["error"]),
+        ("metadata", &["error", "settings"]),
         (
             "client",
             &["connection", "dial", "error", "metadata", "settings"],
@@ -119,26 +119,15 @@ const MODULES: &[(&str, ModuleRows)] = &[(
 pub fn run(workspace: &Workspace) -> Result<Verdict> {
     let mut refused = refused_crates(&workspace.packages, CRATES);
     for (krate, rows) in MODULES {
-        let Some(package) = workspace
+        match workspace
             .packages
             .iter()
             .find(|package| package.name == *krate)
-        else {
-            refused.push(format!(
-                "MODULES names the crate {krate}, which is not there: remove its rows"
-            ));
-            continue;
-        };
-        let src = format!("{}/src/", package.dir);
-        for file in workspace
-            .files()?
-            .iter()
-            .filter(|file| file.ends_with(".rs"))
         {
-            if let Some(inside) = file.strip_prefix(&src) {
-                let text = fs::read_to_string(workspace.root.join(file))?;
-                refused.extend(refused_modules(file, inside, &text, rows));
-            }
+            Some(package) => refused.extend(refused_in_crate(workspace, package, rows)?),
+            None => refused.push(format!(
+                "MODULES names {krate}, which is not in the workspace: remove it"
+            )),
         }
     }
     if refused.is_empty() {
@@ -239,8 +228,34 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-/// One sentence for each arrow between modules that is not declared, in one file. `inside` is its
-/// path below `src`.
+/// One sentence for each arrow between modules of a crate that is not declared.
+fn refused_in_crate(
+    workspace: &Workspace,
+    package: &Package,
+    rows: ModuleRows,
+) -> Result<Vec<String>> {
+    let src = format!("{}/src/", package.dir);
+    let mut texts = Vec::new();
+    for file in workspace.files()? {
+        if file.starts_with(&src) && file.ends_with(".rs") {
+            let text = fs::read_to_string(workspace.root.join(&file))?;
+            texts.push((file, text));
+        }
+    }
+    let roles = Roles::among(
+        texts
+            .iter()
+            .map(|(file, text)| (file.as_str(), text.as_str())),
+    );
+    let shipping = texts
+        .iter()
+        .filter(|(file, _)| roles.of(file) == Role::Ships);
+    Ok(shipping
+        .flat_map(|(file, text)| refused_modules(file, &file[src.len()..], text, rows))
+        .collect())
+}
+
+/// The same for one file that ships. `inside` is its path below `src`.
 fn refused_modules(file: &str, inside: &str, text: &str, rows: ModuleRows) -> Vec<String> {
     let (module, at_top) = match inside.split_once('/') {
         Some((module, rest)) => (module, rest == "mod.rs"),
@@ -254,7 +269,7 @@ fn refused_modules(file: &str, inside: &str, text: &str, rows: ModuleRows) -> Ve
             "{file}: module {module} is not in MODULES of xtask/src/arrows.rs; add a row with the modules it may use"
         )];
     };
-    let shipped = RustSource::read(file, text).shipped;
+    let shipped = RustSource::read(Role::Ships, text).shipped;
     let mut used = modules_after("crate::", &shipped);
     if at_top {
         used.extend(modules_after("super::", &shipped));

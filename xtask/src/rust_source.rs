@@ -14,13 +14,21 @@ pub struct RustSource {
     pub tests: String,
 }
 
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It ships, and may have tests in it.
+    Ships,
+    /// There are only tests in it, and what they need.
+    Tests,
+}
+
 impl RustSource {
-    pub fn read(path: &str, text: &str) -> Self {
+    pub fn read(role: Role, text: &str) -> Self {
         let code = code_only(text);
-        let shipped = if is_test_file(path) {
-            blank(&code)
-        } else {
-            without_tests(&code)
+        let shipped = match role {
+            Role::Ships => without_tests(&code),
+            Role::Tests => blank(&code),
         };
         let tests = code
             .chars()
@@ -49,10 +57,66 @@ pub fn lines_with<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usiz
         .map(|(at, _)| at + 1)
 }
 
-/// Files that hold only tests: `tests/…`, `benches/…`, `src/x/tests.rs`, `src/x_tests.rs`.
-pub fn is_test_file(path: &str) -> bool {
-    path.split('/')
-        .any(|part| matches!(part, "tests" | "benches" | "tests.rs") || part.ends_with("_tests.rs"))
+/// Which files are for tests only: `tests/…` and `benches/…` of a crate, and the modules that their
+/// parent declares under `#[cfg(test)]`.
+#[derive(Debug, Default)]
+pub struct Roles {
+    /// A module is `dir/name.rs`, `dir/name/mod.rs`, and all below `dir/name/`.
+    test_modules: Vec<String>,
+}
+
+impl Roles {
+    /// Reads all files that may declare a module.
+    pub fn among<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut test_modules = Vec::new();
+        for (file, text) in files.into_iter().filter(|(file, _)| file.ends_with(".rs")) {
+            let dir = children_dir(file);
+            test_modules
+                .extend(declared_test_modules(text).map(|module| format!("{dir}/{module}")));
+        }
+        Self { test_modules }
+    }
+
+    pub fn of(&self, file: &str) -> Role {
+        let beside_src = file
+            .split('/')
+            .any(|part| matches!(part, "tests" | "benches"));
+        let declared = self.test_modules.iter().any(|module| {
+            file.strip_prefix(module.as_str())
+                .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        });
+        if beside_src || declared {
+            Role::Tests
+        } else {
+            Role::Ships
+        }
+    }
+}
+
+/// The directory with the files of the modules that `file` declares.
+fn children_dir(file: &str) -> &str {
+    let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
+    match file.rsplit('/').next() {
+        Some("lib.rs" | "main.rs" | "mod.rs") => dir,
+        _ => file.trim_end_matches(".rs"),
+    }
+}
+
+/// The names behind `#[cfg(test)] mod name;`.
+fn declared_test_modules(text: &str) -> impl Iterator<Item = String> {
+    let code = code_only(text);
+    let declared: Vec<String> = code
+        .split("#[cfg(test)]")
+        .skip(1)
+        .filter_map(|rest| {
+            let (declaration, _) = rest.split_once(';')?;
+            let (_, name) = declaration.rsplit_once("mod ")?;
+            let is_name =
+                !declaration.contains('{') && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+            is_name.then(|| name.to_owned())
+        })
+        .collect();
+    declared.into_iter()
 }
 
 fn blank(text: &str) -> String {
@@ -271,7 +335,7 @@ mod tests {
             ),
         ];
         for (text, expected) in rows {
-            let source = RustSource::read("crates/x/src/lib.rs", text);
+            let source = RustSource::read(Role::Ships, text);
             let shipped: Vec<&str> = source.shipped.lines().map(str::trim_end).collect();
             assert_eq!(shipped.join("\n"), expected, "{text}");
             assert_eq!(
@@ -284,17 +348,43 @@ mod tests {
 
     #[test]
     fn nothing_in_a_test_file_ships() {
+        let source = RustSource::read(Role::Tests, "fn a() {}");
+        assert_eq!(
+            (source.shipped.trim(), source.tests.trim()),
+            ("", "fn a() {}")
+        );
+    }
+
+    #[test]
+    fn parents_say_which_files_are_tests() {
+        let roles = Roles::among([
+            (
+                "crates/x/src/lib.rs",
+                "mod a;\n#[cfg(test)]\nmod fake;\n#[cfg(test)]\nmod inline {}\nmod b;",
+            ),
+            (
+                "crates/x/src/a.rs",
+                "#[cfg(test)]\npub(crate) mod tests;\n// #[cfg(test)] mod c;",
+            ),
+            (
+                "crates/x/src/b/mod.rs",
+                "#[cfg(test)]\nuse x::y;\n#[cfg(test)]\n#[path = \"z\"]\nmod rows;",
+            ),
+        ]);
         let rows = [
-            ("crates/x/tests/a.rs", true),
-            ("crates/x/src/a/tests.rs", true),
-            ("crates/x/src/a_tests.rs", true),
-            ("crates/x/benches/a.rs", true),
-            ("crates/x/src/contests.rs", false),
+            ("crates/x/tests/a.rs", Role::Tests),
+            ("crates/x/benches/a.rs", Role::Tests),
+            ("crates/x/src/fake.rs", Role::Tests),
+            ("crates/x/src/fake/deep.rs", Role::Tests),
+            ("crates/x/src/a/tests.rs", Role::Tests),
+            ("crates/x/src/b/rows.rs", Role::Tests),
+            ("crates/x/src/faker.rs", Role::Ships),
+            ("crates/x/src/a/c.rs", Role::Ships),
+            ("crates/x/src/b.rs", Role::Ships),
+            ("crates/x/src/inline.rs", Role::Ships),
         ];
-        for (path, expected) in rows {
-            let source = RustSource::read(path, "fn a() {}");
-            assert_eq!(source.shipped.trim().is_empty(), expected, "{path}");
-            assert_eq!(source.tests.trim().is_empty(), !expected, "{path}");
+        for (file, expected) in rows {
+            assert_eq!(roles.of(file), expected, "{file}");
         }
     }
 }

@@ -18,6 +18,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use crate::Verdict;
+use crate::rust_source::Roles;
 use crate::workspace::Workspace;
 
 pub const HELP: &str = "\
@@ -83,13 +84,14 @@ pub fn run(workspace: &Workspace) -> Result<Verdict> {
         }
     }
     let known: BTreeSet<&str> = files.iter().map(String::as_str).collect();
+    let roles = Roles::among(texts.iter().map(|(file, text)| (*file, text.as_str())));
     let mut findings = rust::stale_exceptions(&texts);
     findings.extend(names::packages(&workspace.packages));
     for (file, text) in &texts {
         findings.extend(names::path(file));
         findings.extend(paths::machine_paths(file, text));
         if is_our_rust(file) {
-            findings.extend(rust::all(file, text));
+            findings.extend(rust::all(file, roles.of(file), text));
         } else if file.ends_with(".md") {
             findings.extend(markdown::links(file, text, &known, &|file| {
                 text_of(&texts, file)

@@ -3,9 +3,10 @@
 //! Lives here: the connector, its configuration, the task that appends.
 //! Lives elsewhere: the text form of a value (`connect_api::data`).
 //!
-//! A difference from Java's class, on purpose: Java ignores errors when it writes, so that a full disk loses
-//! records. Here the task keeps what could not be written, takes nothing more and commits nothing until
-//! there is room again.
+//! Differences from Java's class, each on purpose: Java ignores errors when it writes, so that a full disk
+//! loses records; here the task keeps what could not be written, takes nothing more and commits nothing
+//! until there is room again. A file that ends in the middle of a line, as a worker that was killed leaves
+//! it, gets a line end first, so that the torn line does not spoil the next one.
 
 use connect_api::connector::{Connector, ConnectorHandle};
 use connect_api::data::append_java_text;
@@ -16,6 +17,7 @@ use connect_api::{
 use connect_config::{ConfigDef, ConfigErrors, Importance, Key, Properties};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -123,7 +125,7 @@ impl SinkTask for FileStreamSinkTask {
     async fn start(&mut self, context: Arc<dyn SinkTaskContext>, config: &Properties) -> Result<()> {
         let (output, name) = match file_of(config)? {
             Some(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|error| {
+                let file = open_at_line_start(&path).map_err(|error| {
                     let message = format!("Couldn't find or create file '{path}' for FileStreamSinkTask");
                     ConnectError::config(message).caused_by(error)
                 })?;
@@ -231,6 +233,24 @@ impl Running {
             .with("bytes_waiting", waiting)
             .caused_by(error)
     }
+}
+
+/// Opens a file to append to. What a killed worker has left of a line is ended.
+fn open_at_line_start(path: &str) -> std::io::Result<File> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() && metadata.len() > 0 && !ends_with_line_end(path, metadata.len()) {
+        warn!(file = path, "the file ends in the middle of a line; ending that line");
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+/// A file that may be written but not read counts as whole.
+fn ends_with_line_end(path: &str, length: u64) -> bool {
+    let mut last = [0];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut last, length - 1));
+    read.is_err() || last == *b"\n"
 }
 
 /// Standard output has a buffer of its own, which must not hide lines.

@@ -2,9 +2,10 @@
 //! real Kafka clusters.
 //!
 //! Lives here: the record envelope ([`envelope`]), the runner of the vector files ([`vectors`]), Apache
-//! Kafka started from its jars ([`kafka`]).
+//! Kafka started from its jars ([`kafka`]), programs under test ([`process`]).
 //! Never here: the tests themselves; each stands beside what it proves.
 
 pub mod envelope;
 pub mod kafka;
+pub mod process;
 pub mod vectors;

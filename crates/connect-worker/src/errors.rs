@@ -15,6 +15,7 @@ pub enum Stage {
     KeyConverter,
     ValueConverter,
     HeaderConverter,
+    KafkaProduce,
     TaskPut,
 }
 
@@ -24,6 +25,7 @@ impl Stage {
             Stage::KeyConverter => "KEY_CONVERTER",
             Stage::ValueConverter => "VALUE_CONVERTER",
             Stage::HeaderConverter => "HEADER_CONVERTER",
+            Stage::KafkaProduce => "KAFKA_PRODUCE",
             Stage::TaskPut => "TASK_PUT",
         }
     }

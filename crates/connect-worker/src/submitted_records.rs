@@ -6,19 +6,8 @@
 //! record is its offset in a queue, and acknowledgements come as runs of consecutive records.
 
 use connect_api::{SourceOffset, SourcePartition};
+use kafka_client::producer::{Run, Token};
 use std::collections::{BTreeMap, VecDeque};
-
-/// Which source partition a record belongs to: an index that [`SubmittedRecords`] gives out.
-pub type StreamId = u32;
-
-/// Records of one source partition, consecutive in the order of submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    pub stream: StreamId,
-    /// Counts the records of the stream from 0.
-    pub first: u64,
-    pub count: u32,
-}
 
 /// The offsets of records that were given to the producer, until they may be committed.
 #[derive(Default)]
@@ -40,15 +29,20 @@ struct Stream {
 }
 
 impl SubmittedRecords {
-    /// Notes a record that goes to the producer now. Gives back how its acknowledgement will name it.
+    /// How the acknowledgement of the next record of a source partition will name it.
     ///
     /// Cost: a comparison of pointers while the source partition stays the same.
-    pub fn submit(&mut self, partition: &Option<SourcePartition>, offset: Option<SourceOffset>) -> (StreamId, u64) {
+    pub fn next_token(&mut self, partition: &Option<SourcePartition>) -> Token {
         let index = self.stream_of(partition);
-        let stream = &mut self.streams[index];
-        let number = stream.head + stream.offsets.len() as u64;
+        let stream = &self.streams[index];
+        Token { stream: index as u32, number: stream.head + stream.offsets.len() as u64 }
+    }
+
+    /// Notes that the producer has taken the record of the last [`Self::next_token`].
+    pub fn submit(&mut self, token: Token, offset: Option<SourceOffset>) {
+        let stream = &mut self.streams[token.stream as usize];
+        debug_assert_eq!(token.number, stream.head + stream.offsets.len() as u64);
         stream.offsets.push_back(offset);
-        (index as StreamId, number)
     }
 
     /// Notes that Kafka has these records, or that they were dropped for good.
@@ -58,26 +52,21 @@ impl SubmittedRecords {
         let stream = &mut self.streams[run.stream as usize];
         assert!(
             run.first >= stream.head
-                && run.first + u64::from(run.count) <= stream.head + stream.offsets.len() as u64,
+                && run.first + run.count <= stream.head + stream.offsets.len() as u64,
             "acknowledged records were submitted and not acknowledged before"
         );
         if run.first != stream.head {
-            let earlier = stream.acknowledged.insert(run.first, u64::from(run.count));
+            let earlier = stream.acknowledged.insert(run.first, run.count);
             assert!(earlier.is_none(), "a run of records was acknowledged twice");
             return;
         }
-        stream.advance(u64::from(run.count));
+        stream.advance(run.count);
         while let Some(entry) = stream.acknowledged.first_entry()
             && *entry.key() == stream.head
         {
             let count = entry.remove();
             stream.advance(count);
         }
-    }
-
-    /// Takes back the record that was submitted last: the producer did not take it.
-    pub fn remove_last(&mut self, stream: StreamId) {
-        self.streams[stream as usize].offsets.pop_back();
     }
 
     /// Offsets that may be committed now, at most one per source partition. They are forgotten here.
@@ -140,6 +129,16 @@ mod tests {
         Some(SourcePartition::new(Map::from_iter([(Value::text("file"), name)])))
     }
 
+    fn submit(
+        records: &mut SubmittedRecords,
+        partition: &Option<SourcePartition>,
+        offset: Option<SourceOffset>,
+    ) -> Token {
+        let token = records.next_token(partition);
+        records.submit(token, offset);
+        token
+    }
+
     fn committable(records: &mut SubmittedRecords) -> String {
         let text = |(partition, offset): (Option<SourcePartition>, SourceOffset)| {
             let name = partition.map_or("none".into(), |p| p.fields().values()[0].as_str().unwrap().to_string());
@@ -157,7 +156,7 @@ mod tests {
     fn check(submitted: &str, acknowledged: &[&str], expected: &[&str]) {
         let mut records = SubmittedRecords::default();
         for (i, name) in submitted.chars().enumerate() {
-            records.submit(&partition(&name.to_string()), Some(SourceOffset::Position("p", i as i64)));
+            submit(&mut records, &partition(&name.to_string()), Some(SourceOffset::Position("p", i as i64)));
         }
         let mut actual = Vec::new();
         for run in acknowledged {
@@ -191,8 +190,8 @@ mod tests {
     #[test]
     fn nothing_is_committed_twice() {
         let mut records = SubmittedRecords::default();
-        let (stream, first) = records.submit(&partition("a"), Some(SourceOffset::Position("p", 7)));
-        records.acknowledge(Run { stream, first, count: 1 });
+        let token = submit(&mut records, &partition("a"), Some(SourceOffset::Position("p", 7)));
+        records.acknowledge(Run { stream: token.stream, first: token.number, count: 1 });
         assert_eq!(committable(&mut records), "a@7");
         assert_eq!(committable(&mut records), "");
         assert_eq!(records.unacknowledged(), 0);
@@ -202,24 +201,12 @@ mod tests {
     fn records_without_an_offset_hold_their_place_only() {
         let mut records = SubmittedRecords::default();
         let here = partition("a");
-        records.submit(&here, Some(SourceOffset::Position("p", 1)));
-        records.submit(&here, None);
+        submit(&mut records, &here, Some(SourceOffset::Position("p", 1)));
+        submit(&mut records, &here, None);
         records.acknowledge(Run { stream: 0, first: 1, count: 1 });
         assert_eq!(committable(&mut records), "");
         records.acknowledge(Run { stream: 0, first: 0, count: 1 });
         assert_eq!(committable(&mut records), "a@1");
-    }
-
-    #[test]
-    fn a_record_that_the_producer_refused_leaves_no_gap() {
-        let mut records = SubmittedRecords::default();
-        let here = partition("a");
-        records.submit(&here, Some(SourceOffset::Position("p", 1)));
-        let (stream, _) = records.submit(&here, Some(SourceOffset::Position("p", 2)));
-        records.remove_last(stream);
-        records.submit(&here, Some(SourceOffset::Position("p", 3)));
-        records.acknowledge(Run { stream, first: 0, count: 2 });
-        assert_eq!(committable(&mut records), "a@3");
     }
 
     /// Random interleavings against a model that keeps a flag per record.
@@ -234,19 +221,19 @@ mod tests {
             for _ in 0..200 {
                 if random.below(3) > 0 || waiting.is_empty() {
                     let p = random.below(3);
-                    let count = 1 + random.below(4) as u32;
+                    let count = 1 + random.below(4) as u64;
                     let mut run = None;
                     for _ in 0..count {
                         let offset = SourceOffset::Position("p", model[p].len() as i64);
-                        let (stream, number) = records.submit(&partitions[p], Some(offset));
-                        run.get_or_insert(Run { stream, first: number, count });
+                        let token = submit(&mut records, &partitions[p], Some(offset));
+                        run.get_or_insert(Run { stream: token.stream, first: token.number, count });
                         model[p].push(false);
                     }
                     waiting.push((p, run.unwrap()));
                 } else {
                     let (p, run) = waiting.swap_remove(random.below(waiting.len()));
                     records.acknowledge(run);
-                    for number in run.first..run.first + u64::from(run.count) {
+                    for number in run.first..run.first + run.count {
                         model[p][number as usize] = true;
                     }
                     for (partition, offset) in records.committable_offsets() {
@@ -257,7 +244,7 @@ mod tests {
                     }
                 }
             }
-            let open = waiting.iter().map(|(_, run)| u64::from(run.count)).sum::<u64>();
+            let open = waiting.iter().map(|(_, run)| run.count).sum::<u64>();
             assert_eq!(records.unacknowledged(), open, "seed {seed}");
         }
     }

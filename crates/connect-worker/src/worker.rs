@@ -20,7 +20,7 @@ use connect_api::{ConnectError, ConnectorContext, Result};
 use connect_backing_store::OffsetBackingStore;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
-use kafka_client::settings::ConnectionSettings;
+use kafka_client::settings::{ConnectionSettings, Ignored, SettingsErrors, Weight};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// Longest that a connector may take to start or to say its tasks. Java has no bound in standalone mode.
 const CONNECTOR_CALL_MAX: Duration = Duration::from_secs(90);
@@ -357,4 +357,23 @@ fn check_task_count(connector: &str, count: usize, max: usize, enforce: bool) ->
     }
     warn!(connector, "{generated}This behaviour should be considered a bug.");
     Ok(())
+}
+
+/// Errors of client settings as errors of a connector's configuration.
+pub(crate) fn client_errors(prefix: &str, errors: SettingsErrors) -> ConfigErrors {
+    let mut all = ConfigErrors::new();
+    for error in errors.0 {
+        all.add(format!("{prefix}{}", error.key), error.message);
+    }
+    all
+}
+
+/// Says which client settings have no effect.
+pub(crate) fn warn_of_ignored(ignored: &[Ignored], client: &str) {
+    for setting in ignored {
+        match setting.weight {
+            Weight::Warning => warn!(client, "{setting}"),
+            Weight::Harmless => debug!(client, "{setting}"),
+        }
+    }
 }

@@ -83,7 +83,7 @@ impl Client {
         Self::with_authentication(settings, dial, Arc::new(NoAuthentication))
     }
 
-    /// A client over plain TCP, or what else `security.protocol` asks for.
+    /// A client over plain TCP.
     pub fn connect(settings: ConnectionSettings) -> Self {
         let dial = Arc::new(TcpDial::new(&settings));
         Self::new(settings, dial)
@@ -275,7 +275,8 @@ impl Client {
         self.ask(Ask::refresh(Refresh::Tracked, None));
     }
 
-    /// Keeps these topics in every snapshot, refreshed every `metadata.max.age.ms`. Does not ask yet.
+    /// Keeps these topics in every snapshot from the next refresh on, refreshed every
+    /// `metadata.max.age.ms`, and with back-off while one is unknown or has no leader.
     pub fn track_topics(&self, topics: impl IntoIterator<Item = impl Into<String>>) {
         self.ask(Ask::Track(topics.into_iter().map(Into::into).collect()));
     }
@@ -367,6 +368,21 @@ impl Client {
         &self,
         what: &str,
         timeout: Duration,
+        attempt: F,
+    ) -> Result<T, ClientError>
+    where
+        F: FnMut(u32) -> Fut,
+        Fut: Future<Output = Result<T, ClientError>>,
+    {
+        self.retry_at_most(u32::MAX, what, timeout, attempt).await
+    }
+
+    /// As [`Self::retry`], with at most this many retries, after which the last error is the outcome.
+    pub async fn retry_at_most<T, F, Fut>(
+        &self,
+        retries: u32,
+        what: &str,
+        timeout: Duration,
         mut attempt: F,
     ) -> Result<T, ClientError>
     where
@@ -381,7 +397,7 @@ impl Client {
                 break;
             };
             let error = match outcome {
-                Err(error) if error.is_retriable() => error,
+                Err(error) if error.is_retriable() && number < retries => error,
                 outcome => return outcome,
             };
             if error.needs_metadata_refresh() {
@@ -421,7 +437,14 @@ impl Cluster {
         }
         let metadata = self.metadata.borrow().clone();
         let mut known: Vec<_> = metadata.brokers().cloned().collect();
-        known.sort_by_key(|broker| (self.brokers.failures(Node::Id(broker.id)), broker.id));
+        known.sort_by_key(|broker| {
+            let id = broker.id;
+            (
+                self.brokers.failures(Node::Id(id)),
+                self.brokers.spread(id as u64),
+                id,
+            )
+        });
         let mut last = None;
         for broker in &known {
             let node = Node::Id(broker.id);
@@ -451,7 +474,15 @@ impl Cluster {
     /// A connection to the first bootstrap server that answers.
     async fn bootstrap_connection(&self) -> Result<Connection, ClientError> {
         let mut worst: Option<ClientError> = None;
-        for (index, server) in self.settings.bootstrap_servers.iter().enumerate() {
+        let servers = &self.settings.bootstrap_servers;
+        let start = self.brokers.spread(0) as usize % servers.len().max(1);
+        for (index, server) in servers
+            .iter()
+            .enumerate()
+            .cycle()
+            .skip(start)
+            .take(servers.len())
+        {
             let node = Node::Bootstrap(index);
             match self.brokers.connection(node, Lane::Control, server).await {
                 Ok(connection) => return Ok(connection),

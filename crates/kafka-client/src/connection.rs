@@ -54,6 +54,8 @@ pub struct ConnectionOptions {
     pub max_idle: Option<Duration>,
     /// Must exceed what a fetch may return.
     pub response_bytes_max: usize,
+    /// How long the other side may take to answer ApiVersions, the first thing that is said.
+    pub negotiate_within: Duration,
 }
 
 /// A connection that has been negotiated and authenticated. Cheap to clone.
@@ -81,7 +83,7 @@ struct Status {
 
 impl Connection {
     /// Negotiates versions and authenticates on a fresh stream, then starts the I/O task.
-    /// Does not bound its time; the caller does.
+    /// Does not bound the time of authentication; the caller does.
     pub async fn open(
         mut stream: Box<dyn Stream>,
         address: &str,
@@ -98,7 +100,10 @@ impl Connection {
             versions: BrokerVersions::default(),
             next_correlation_id: 0,
         };
-        handshake.negotiate().await?;
+        match tokio::time::timeout(options.negotiate_within, handshake.negotiate()).await {
+            Ok(negotiated) => negotiated?,
+            Err(_) => return Err(ClientError::no_answer(address, options.negotiate_within)),
+        }
         authenticate.authenticate(&mut handshake).await?;
         let next_correlation_id = handshake.next_correlation_id;
         let versions = std::mem::take(&mut handshake.versions);

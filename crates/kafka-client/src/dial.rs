@@ -94,20 +94,28 @@ impl Dial for TcpDial {
         setup_timeout: Duration,
     ) -> io::Result<Box<dyn Stream>> {
         let mut last = None;
-        for address in tokio::net::lookup_host((host, port)).await? {
+        let addresses = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|_| unknown_host(host))?;
+        for address in addresses {
             match tokio::time::timeout(setup_timeout, self.connect(address)).await {
                 Ok(Ok(stream)) => return Ok(Box::new(stream)),
                 Ok(Err(error)) => last = Some(plain(error)),
                 Err(_) => last = Some(setup_timed_out(setup_timeout)),
             }
         }
-        Err(last.unwrap_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"))
-        }))
+        Err(last.unwrap_or_else(|| unknown_host(host)))
     }
 }
 
-pub(crate) fn setup_timed_out(after: Duration) -> io::Error {
+fn unknown_host(host: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("host {host} has no address"),
+    )
+}
+
+fn setup_timed_out(after: Duration) -> io::Error {
     let text = format!("no connection within {} ms", after.as_millis());
     io::Error::new(io::ErrorKind::TimedOut, text)
 }
@@ -120,5 +128,40 @@ fn plain(error: io::Error) -> io::Error {
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable) => io::Error::new(kind, kind.to_string()),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_port_is_said_plainly() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let dialled = TcpDial::default()
+            .dial("127.0.0.1", port, Duration::from_secs(5))
+            .await;
+        let error = dialled.err().expect("nobody listens");
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (io::ErrorKind::ConnectionRefused, "connection refused")
+        );
+    }
+
+    #[tokio::test]
+    async fn buffers_are_set_before_connecting() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dial = TcpDial {
+            send_buffer_bytes: Some(64 * 1024),
+            receive_buffer_bytes: Some(64 * 1024),
+        };
+        let stream = dial.connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        // Linux doubles what is asked for.
+        assert!(socket.recv_buffer_size().unwrap() >= 64 * 1024);
+        assert!(socket.recv_buffer_size().unwrap() <= 128 * 1024);
+        assert!(stream.nodelay().unwrap());
     }
 }

@@ -6,6 +6,7 @@
 //! Never here: retries.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,6 +111,12 @@ impl ClientError {
         self
     }
 
+    /// The same, for a caller who knows that asking again does not help.
+    pub(crate) fn into_fatal(mut self) -> Self {
+        self.edit().kind = ErrorKind::Fatal;
+        self
+    }
+
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -161,7 +168,7 @@ impl ClientError {
 
 /// The sentences of failures that every client shares.
 impl ClientError {
-    pub(crate) fn could_not_connect(address: &str, cause: std::io::Error) -> Self {
+    pub(crate) fn could_not_connect(address: &str, cause: io::Error) -> Self {
         Self::retriable(format!("could not connect to {address}"))
             .with_code(KafkaErrorCode::NETWORK_EXCEPTION)
             .caused_by(cause)
@@ -169,10 +176,12 @@ impl ClientError {
 
     pub(crate) fn no_bootstrap_server(servers: &str, cause: ClientError) -> Self {
         let reason = cause.root().to_string();
-        let hint = if cause.is_disconnect() {
-            "; is the broker running and the port right?"
-        } else {
-            ""
+        let hint = match cause.io_kind() {
+            Some(io::ErrorKind::NotFound) => "; is the host name right?",
+            Some(io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut) => {
+                "; is the broker running and the port right?"
+            }
+            _ => "",
         };
         let mut error = Self::new(
             cause.kind(),
@@ -180,6 +189,15 @@ impl ClientError {
         );
         error.edit().code = cause.code();
         error
+    }
+
+    /// It accepts connections and stays silent.
+    pub(crate) fn no_answer(address: &str, after: Duration) -> Self {
+        let after = after.as_millis();
+        Self::retriable(format!(
+            "{address} did not answer within {after} ms; is it a Kafka broker?"
+        ))
+        .with_code(KafkaErrorCode::REQUEST_TIMED_OUT)
     }
 
     pub(crate) fn not_a_kafka_broker(address: &str, found: &str) -> Self {
@@ -200,6 +218,11 @@ impl ClientError {
 
     pub(crate) fn client_closed() -> Self {
         Self::fatal("the Kafka client is closed")
+    }
+
+    fn io_kind(&self) -> Option<io::ErrorKind> {
+        let cause = self.0.cause.as_ref()?;
+        Some(cause.downcast_ref::<io::Error>()?.kind())
     }
 
     /// The innermost message, for sentences that name the rest themselves.

@@ -26,7 +26,11 @@ pub mod consumer;
 pub mod group;
 pub mod producer;
 
+#[cfg(test)]
+mod fake_broker;
+
+pub use admin::Admin;
 pub use client::{Client, CoordinatorKind, Lane, Target};
 pub use connection::{Connection, Pending};
 pub use error::{ClientError, ErrorKind, KafkaErrorCode};
-pub use metadata::ClusterMetadata;
+pub use metadata::{ClusterMetadata, TopicPartition};

@@ -60,6 +60,13 @@ pub struct PartitionMetadata {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct TopicId(pub [u8; 16]);
 
+/// Orders by topic, then partition. Prints as `topic-0`, as in Kafka.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    pub topic: Arc<str>,
+    pub partition: i32,
+}
+
 /// A newer leader, learned from the answer to another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaderHint<'a> {
@@ -266,6 +273,21 @@ fn partitions(
         };
     }
     partitions
+}
+
+impl TopicPartition {
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        Self {
+            topic: topic.into(),
+            partition,
+        }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
 }
 
 impl fmt::Display for Broker {

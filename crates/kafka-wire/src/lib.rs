@@ -19,8 +19,7 @@ mod varint;
 
 pub use batch::{
     BatchBuilder, BatchHeader, BatchKind, ControlType, CrcCheck, DecodedBatch, FinishedBatch,
-    HeaderError, HeaderView, Headers, ProducerState, RecordBatch, RecordBatches, RecordView,
-    Records, SplitPart, TimestampType, UnsealedBatch,
+pub use batch::{};
 };
 pub use compression::{Codec, Compressor, Decompressor};
 pub use error::WireError;

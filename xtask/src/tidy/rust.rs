@@ -1,7 +1,7 @@
 //! Rules for Rust files.
 
 use super::{Finding, text_of};
-use crate::rust_source::{RustSource, lines_with};
+use crate::rust_source::{Role, RustSource, lines_with};
 
 /// Most lines of a file. A longer one holds two ideas: split it between them.
 const LINES_MAX: usize = 800;
@@ -29,8 +29,8 @@ const UNFINISHED: &[(&str, &str)] = &[
     ),
 ];
 
-pub fn all(file: &str, text: &str) -> Vec<Finding> {
-    let source = RustSource::read(file, text);
+pub fn all(file: &str, role: Role, text: &str) -> Vec<Finding> {
+    let source = RustSource::read(role, text);
     let mut findings = Vec::new();
     findings.extend(header(file, text));
     findings.extend(length(file, text, LONG_FILES));
@@ -112,10 +112,15 @@ fn unwraps(file: &str, source: &RustSource) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rust_source::Roles;
 
     #[track_caller]
     fn check(file: &str, text: &str, expected: &[&str]) {
-        let told: Vec<String> = all(file, text).iter().map(Finding::to_string).collect();
+        let role = Roles::default().of(file);
+        let told: Vec<String> = all(file, role, text)
+            .iter()
+            .map(Finding::to_string)
+            .collect();
         assert_eq!(told.len(), expected.len(), "{told:?}");
         for (told, expected) in told.iter().zip(expected) {
             assert!(

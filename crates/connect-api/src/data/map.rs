@@ -105,6 +105,11 @@ impl Map {
         &self.keys.keys
     }
 
+    /// The keys as they are shared: the same pointer, the same shape. For caches by shape.
+    pub fn shared_keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
     pub fn values(&self) -> &[Value] {
         &self.values
     }

@@ -4,22 +4,29 @@
 //! builder, [`Headers`].
 //! Never here: bytes on a topic (converters), Kafka's wire.
 
+pub mod calendar;
 mod decimal;
 mod digits;
 mod header;
 pub mod java_number;
+mod java_text;
+pub mod logical;
 mod map;
+mod projector;
 mod schema;
 mod slice;
 mod str;
 mod structs;
 mod validate;
 mod value;
+pub mod values;
 
 pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
+pub use java_text::{append_java_text, java_text};
 pub use map::{Keys, Map};
-pub use schema::{Field, Schema, SchemaBuilder, SchemaData, Type, logical};
+pub use projector::project;
+pub use schema::{Field, Schema, SchemaBuilder, SchemaData, Type};
 pub use slice::SharedSlice;
 pub use str::Str;
 pub use structs::Struct;

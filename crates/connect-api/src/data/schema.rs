@@ -53,46 +53,6 @@ impl fmt::Display for Type {
     }
 }
 
-/// Names and makers of the logical types: a base type with an agreed meaning.
-pub mod logical {
-    use super::{Schema, SchemaBuilder, Type};
-
-    pub const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
-    pub const DATE: &str = "org.apache.kafka.connect.data.Date";
-    pub const TIME: &str = "org.apache.kafka.connect.data.Time";
-    pub const TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
-    /// The parameter of a Decimal schema that holds its scale.
-    pub const SCALE_PARAMETER: &str = "scale";
-
-    /// BYTES that hold the unscaled value of a decimal with this scale.
-    pub fn decimal(scale: i32) -> SchemaBuilder {
-        SchemaBuilder::new(Type::Bytes)
-            .name(DECIMAL)
-            .version(1)
-            .parameter(SCALE_PARAMETER, scale.to_string())
-    }
-
-    /// INT32: days since 1970-01-01.
-    pub fn date() -> SchemaBuilder {
-        SchemaBuilder::new(Type::Int32).name(DATE).version(1)
-    }
-
-    /// INT32: milliseconds of the day.
-    pub fn time() -> SchemaBuilder {
-        SchemaBuilder::new(Type::Int32).name(TIME).version(1)
-    }
-
-    /// INT64: milliseconds since the epoch.
-    pub fn timestamp() -> SchemaBuilder {
-        SchemaBuilder::new(Type::Int64).name(TIMESTAMP).version(1)
-    }
-
-    /// The scale that a Decimal schema names; `None` when it names none or no number.
-    pub fn scale_of(schema: &Schema) -> Option<i32> {
-        schema.parameter(SCALE_PARAMETER)?.parse().ok()
-    }
-}
-
 /// A schema, cheap to clone: a pointer to what it says, which never changes.
 ///
 /// Two handles of one schema are told to be equal by their pointers, so a plan compiled for a schema is
@@ -261,7 +221,7 @@ impl Schema {
         self.data().value_schema.as_ref()
     }
 
-    /// The schema as it is, but optional.
+    /// A builder of the schema as it is, in which every part can be set anew.
     pub fn to_builder(&self) -> SchemaBuilder {
         let data = self.data();
         SchemaBuilder {
@@ -283,8 +243,19 @@ impl Schema {
                 key_schema: data.key_schema.clone(),
                 value_schema: data.value_schema.clone(),
             },
+            changed: Changed::default(),
             error: None,
         }
+    }
+
+    /// Whether both have the same parameters, in any order.
+    pub(super) fn has_same_parameters(&self, other: &Schema) -> bool {
+        let (a, b) = (self.data(), other.data());
+        a.has_parameters == b.has_parameters
+            && a.parameters.len() == b.parameters.len()
+            && a.parameters
+                .iter()
+                .all(|entry| b.parameters.contains(entry))
     }
 
     /// Whether a value is valid for this schema.
@@ -312,7 +283,7 @@ impl PartialEq for Schema {
             && a.version == b.version
             && a.doc == b.doc
             && a.default == b.default
-            && same_parameters(a, b)
+            && self.has_same_parameters(other)
             && self.fields() == other.fields()
             && a.key_schema == b.key_schema
             && a.value_schema == b.value_schema
@@ -320,14 +291,6 @@ impl PartialEq for Schema {
 }
 
 impl Eq for Schema {}
-
-fn same_parameters(a: &SchemaData, b: &SchemaData) -> bool {
-    a.has_parameters == b.has_parameters
-        && a.parameters.len() == b.parameters.len()
-        && a.parameters
-            .iter()
-            .all(|entry| b.parameters.contains(entry))
-}
 
 /// `Schema{name:TYPE}` or `Schema{TYPE}`.
 impl fmt::Display for Schema {
@@ -372,10 +335,22 @@ impl fmt::Debug for Schema {
     }
 }
 
-/// Makes a [`Schema`]. Each part can be set once; the first mistake is what [`SchemaBuilder::build`] says.
+/// Makes a [`Schema`]. Each part can be set once, again only to the same; the first mistake is what
+/// [`SchemaBuilder::build`] says.
 pub struct SchemaBuilder {
     data: SchemaData,
+    changed: Changed,
     error: Option<String>,
+}
+
+/// The parts that this builder has set.
+#[derive(Default)]
+struct Changed {
+    optional: bool,
+    name: bool,
+    version: bool,
+    doc: bool,
+    default: bool,
 }
 
 impl SchemaBuilder {
@@ -385,7 +360,11 @@ impl SchemaBuilder {
         if schema_type == Type::Struct {
             data.fields = Some(Box::default());
         }
-        Self { data, error: None }
+        Self {
+            data,
+            changed: Changed::default(),
+            error: None,
+        }
     }
 
     pub fn structure() -> Self {
@@ -421,40 +400,56 @@ impl SchemaBuilder {
     }
 
     #[must_use]
-    pub fn optional(mut self) -> Self {
-        self.data.optional = true;
-        self
+    pub fn optional(self) -> Self {
+        self.set_optional(true)
     }
 
     #[must_use]
-    pub fn required(mut self) -> Self {
-        self.data.optional = false;
-        self
+    pub fn required(self) -> Self {
+        self.set_optional(false)
+    }
+
+    fn set_optional(mut self, optional: bool) -> Self {
+        let same = self.data.optional == optional;
+        self.data.optional = optional;
+        let was_set = std::mem::replace(&mut self.changed.optional, true);
+        self.only_once("optional", !was_set || same)
     }
 
     #[must_use]
     pub fn name(mut self, name: impl Into<Str>) -> Self {
-        self.data.name = Some(name.into());
-        self
+        let name = Some(name.into());
+        let same = self.data.name == name;
+        self.data.name = name;
+        let was_set = std::mem::replace(&mut self.changed.name, true);
+        self.only_once("name", !was_set || same)
     }
 
     #[must_use]
     pub fn version(mut self, version: i32) -> Self {
+        let same = self.data.version == Some(version);
         self.data.version = Some(version);
-        self
+        let was_set = std::mem::replace(&mut self.changed.version, true);
+        self.only_once("version", !was_set || same)
     }
 
     #[must_use]
     pub fn doc(mut self, doc: impl Into<Str>) -> Self {
-        self.data.doc = Some(doc.into());
-        self
+        let doc = Some(doc.into());
+        let same = self.data.doc == doc;
+        self.data.doc = doc;
+        let was_set = std::mem::replace(&mut self.changed.doc, true);
+        self.only_once("doc", !was_set || same)
     }
 
-    /// The value that stands in for null. Checked by [`Self::build`].
+    /// The value that stands in for null; null is none. Checked by [`Self::build`].
     #[must_use]
     pub fn default_value(mut self, value: impl Into<Value>) -> Self {
-        self.data.default = Some(value.into());
-        self
+        let value = Some(value.into());
+        let same = self.data.default == value;
+        self.data.default = value;
+        let was_set = std::mem::replace(&mut self.changed.default, true);
+        self.only_once("default", !was_set || same)
     }
 
     /// Takes the default away.
@@ -464,29 +459,37 @@ impl SchemaBuilder {
         self
     }
 
+    fn only_once(self, part: &str, allowed: bool) -> Self {
+        if allowed {
+            return self;
+        }
+        self.failed(format!(
+            "Invalid SchemaBuilder call: {part} has already been set."
+        ))
+    }
+
+    /// Adds a parameter, or puts its value in place of the one it has.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<Str>, value: impl Into<Str>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.data.has_parameters = true;
-        if self.data.parameters.iter().any(|(known, _)| *known == name) {
-            self.fail(format!(
-                "Invalid SchemaBuilder call: {name} has already been set."
-            ));
+        let parameters = &mut self.data.parameters;
+        match parameters.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => parameters.push((name, value)),
         }
-        self.data.parameters.push((name, value));
         self
     }
 
     #[must_use]
     pub fn parameters<N: Into<Str>, V: Into<Str>>(
-        mut self,
+        self,
         parameters: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        self.data.has_parameters = true;
-        for (name, value) in parameters {
-            self = self.parameter(name, value);
-        }
-        self
+        let parameters = parameters.into_iter();
+        parameters.fold(self, |builder, (name, value)| {
+            builder.parameter(name, value)
+        })
     }
 
     /// Adds a field behind the others.
@@ -519,8 +522,9 @@ impl SchemaBuilder {
     ///
     /// Fails: with the first mistake that was made, or `Invalid default value`.
     pub fn build(self) -> Result<Schema> {
+        let default = self.data.default.clone();
         let schema = self.build_unchecked()?;
-        if let Some(default) = schema.default_value()
+        if let Some(default) = &default
             && let Err(cause) = schema.validate(default)
         {
             return Err(ConnectError::data("Invalid default value").caused_by(cause));
@@ -531,11 +535,12 @@ impl SchemaBuilder {
     /// The schema, whose default may be any value, as in Java's constructor of `ConnectSchema`.
     ///
     /// Fails: with the first mistake that was made.
-    pub fn build_unchecked(self) -> Result<Schema> {
-        match self.error {
-            Some(message) => Err(ConnectError::data(message)),
-            None => Ok(Schema(Handle::Shared(Arc::new(self.data)))),
+    pub fn build_unchecked(mut self) -> Result<Schema> {
+        if let Some(message) = self.error {
+            return Err(ConnectError::data(message));
         }
+        self.data.default = self.data.default.filter(|default| !default.is_null());
+        Ok(Schema(Handle::Shared(Arc::new(self.data))))
     }
 
     fn failed(mut self, message: String) -> Self {

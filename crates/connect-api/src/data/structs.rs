@@ -74,6 +74,19 @@ impl Struct {
         Ok(&self.values[self.index_of(field)?])
     }
 
+    /// The value of a field of that type, the default not put in.
+    ///
+    /// Fails: for a field of another type (`Field 'f' is not of type INT32`), whatever its value.
+    pub fn get_of_type(&self, field: &str, schema_type: Type) -> Result<&Value> {
+        let index = self.index_of(field)?;
+        if self.schema.fields()[index].schema.schema_type() != schema_type {
+            return Err(ConnectError::data(format!(
+                "Field '{field}' is not of type {schema_type}"
+            )));
+        }
+        Ok(&self.values[index])
+    }
+
     /// Puts a value that must be valid for the field's schema.
     pub fn put(&mut self, field: &str, value: impl Into<Value>) -> Result<&mut Self> {
         let index = self.index_of(field)?;

@@ -277,3 +277,40 @@ pub(super) fn tail_of(file: &Path) -> String {
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     format!("--- end of {}\n{tail}\n---", file.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    /// A process with a watchdog, as a broker has, and a directory that goes with it.
+    fn watched(name: &str) -> (Process, PathBuf) {
+        let dir = std::env::temp_dir().join(format!("millstream-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("the temporary directory is writable");
+        let child = Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .expect("sleep starts");
+        (Process::watched(child, &dir).expect("sh starts"), dir)
+    }
+
+    #[test]
+    fn a_broker_ends_with_its_owner() {
+        let (mut process, dir) = watched("orphan");
+        // What the kernel does when we end, however we end.
+        drop(process.watchdog.stdin.take());
+        process.watchdog.wait().expect("our child");
+        assert_eq!(process.java.wait().expect("our child").signal(), Some(9));
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn a_released_broker_is_left_alone() {
+        let (mut process, dir) = watched("released");
+        process.dismiss_watchdog();
+        assert_eq!(process.java.try_wait().expect("our child"), None);
+        assert!(dir.exists());
+        process.kill();
+        fs::remove_dir(&dir).expect("empty");
+    }
+}

@@ -28,11 +28,16 @@ impl Backoff {
         let grown = self
             .base
             .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
-        let percent = 80 + mix(self.seed.wrapping_add(attempt.into())) % 41;
+        let percent = 80 + self.spread(attempt.into()) % 41;
         // As in Java, jitter applies to the bounded value.
         grown
             .min(self.max.max(self.base))
             .mul_f64(percent as f64 / 100.0)
+    }
+
+    /// A number that differs between clients, and for one client between values of `of`.
+    pub(crate) fn spread(&self, of: u64) -> u64 {
+        mix(self.seed.wrapping_add(of))
     }
 }
 

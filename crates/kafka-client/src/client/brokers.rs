@@ -141,21 +141,21 @@ impl Brokers {
         }
     }
 
-    /// Among the connections that are not reserved for a coordinator.
+    /// Among the control connections, and the data connections on which nothing is under way: a fetch
+    /// would hold up what is asked behind it.
     pub(crate) fn least_busy(&self) -> Option<Connection> {
         let slots = self.slots();
         let ready = slots
             .iter()
             .filter_map(|((node, lane), slot)| match &slot.state {
-                State::Ready(connection)
-                    if *lane != Lane::Coordinator && !connection.is_closed() =>
-                {
-                    // An idle control connection is better than an idle data connection: what is asked
-                    // there never waits behind a fetch.
-                    Some((
-                        (connection.in_flight(), *lane == Lane::Data, *node),
-                        connection,
-                    ))
+                State::Ready(connection) if !connection.is_closed() => {
+                    let busy = connection.in_flight();
+                    let usable = match lane {
+                        Lane::Control => true,
+                        Lane::Data => busy == 0,
+                        Lane::Coordinator => false,
+                    };
+                    usable.then_some(((busy, *lane == Lane::Data, *node), connection))
                 }
                 _ => None,
             });
@@ -164,10 +164,16 @@ impl Brokers {
             .map(|(_, connection)| connection.clone())
     }
 
+    /// A rank that differs between clients, so that they do not all turn to the same broker first.
+    pub(crate) fn spread(&self, of: u64) -> u64 {
+        self.reconnect.spread(of)
+    }
+
+    /// Attempts to reach a broker that failed in a row, in its worst lane.
     pub(crate) fn failures(&self, node: Node) -> u32 {
-        self.slots()
-            .get(&(node, Lane::Control))
-            .map_or(0, |slot| slot.failures)
+        let slots = self.slots();
+        let lanes = slots.iter().filter(|((known, _), _)| *known == node);
+        lanes.map(|(_, slot)| slot.failures).max().unwrap_or(0)
     }
 
     /// Drops the connections to bootstrap servers, once the brokers behind them are known.
@@ -288,13 +294,15 @@ async fn open(
         .dial(&address.host, address.port, setup_timeout)
         .await
         .map_err(failed)?;
-    let options = settings.options();
+    let options = settings.options(setup_timeout);
+    // Authentication may ask a third party.
+    let within = setup_timeout + settings.request_timeout;
     let opening = Connection::open(stream, &name, broker_id, &options, authenticate);
-    match tokio::time::timeout(settings.request_timeout, opening).await {
+    match tokio::time::timeout(within, opening).await {
         Ok(opened) => opened,
         Err(_) => Err(ClientError::timed_out(
-            format!("ApiVersions request to {name}"),
-            settings.request_timeout,
+            format!("authentication at {name}"),
+            within,
         )),
     }
 }

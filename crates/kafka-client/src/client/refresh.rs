@@ -132,6 +132,8 @@ struct Refresher {
     answering: Vec<Reply>,
     /// Attempts that failed since the last success, and since when.
     failures: u32,
+    /// Answers in a row that left a tracked topic without leader or unknown.
+    unsettled: u32,
     failing_since: Option<Instant>,
     rebootstrap: FromBootstrap,
     last_attempt: Option<Instant>,
@@ -153,6 +155,7 @@ impl Refresher {
             asked: Scope::default(),
             answering: Vec::new(),
             failures: 0,
+            unsettled: 0,
             failing_since: None,
             rebootstrap: FromBootstrap::IfNeeded,
             last_attempt: None,
@@ -176,9 +179,11 @@ impl Refresher {
 
     /// When to ask. `None`: never, until somebody wants something.
     fn next_attempt(&self, known: &ClusterMetadata) -> Option<Instant> {
-        let paced = self
-            .last_attempt
-            .map(|last| last + self.backoff.delay(self.failures.saturating_sub(1)));
+        let paced = self.last_attempt.map(|last| {
+            last + self
+                .backoff
+                .delay(self.failures.max(self.unsettled).saturating_sub(1))
+        });
         let paced = paced.unwrap_or_else(Instant::now);
         let aged = self
             .last_success
@@ -240,7 +245,15 @@ impl Refresher {
                 let coverage = self.asked.coverage();
                 cluster.modify(|metadata| Some(metadata.updated(response, coverage)));
                 cluster.brokers.forget_bootstrap();
-                Ok(cluster.metadata.borrow().clone())
+                let metadata = cluster.metadata.borrow().clone();
+                self.unsettled = match self.is_settled(&metadata) {
+                    true => 0,
+                    false => self.unsettled + 1,
+                };
+                if self.unsettled > 0 {
+                    self.want_tracked();
+                }
+                Ok(metadata)
             }
             Err(error) => {
                 self.failures += 1;
@@ -252,6 +265,10 @@ impl Refresher {
                     self.rebootstrap = FromBootstrap::Yes;
                 }
                 debug!(%error, failures = self.failures, "metadata refresh failed");
+                // Somebody may wait for a change without asking again.
+                if self.asked.tracked {
+                    self.want_tracked();
+                }
                 Err(error)
             }
         };
@@ -259,6 +276,26 @@ impl Refresher {
             // Who asked may have gone.
             _ = reply.send(outcome.clone());
         }
+    }
+}
+
+impl Refresher {
+    /// Whether every tracked topic exists, has leaders, or never will, as far as this snapshot tells.
+    fn is_settled(&self, metadata: &ClusterMetadata) -> bool {
+        self.tracked.iter().all(
+            |name| match (metadata.topic_error(name), metadata.topic(name)) {
+                (Some(code), _) => !code.needs_metadata_refresh(),
+                (None, Some(topic)) => topic
+                    .partitions
+                    .iter()
+                    .all(|partition| partition.leader.is_some()),
+                (None, None) => false,
+            },
+        )
+    }
+
+    fn want_tracked(&mut self) {
+        self.wanted.get_or_insert_default().tracked = true;
     }
 }
 

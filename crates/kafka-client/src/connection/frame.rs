@@ -42,6 +42,7 @@ impl Frame {
         version: i16,
         client_id: &str,
     ) -> Result<Self, ClientError> {
+        let client_id = &client_id[..client_id.floor_char_boundary(i16::MAX as usize)];
         let mut buffer = SegmentedBuf::new(shareable(request));
         buffer.put_i32(0);
         buffer.put_i16(R::KEY);

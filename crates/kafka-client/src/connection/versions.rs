@@ -40,7 +40,8 @@ pub static APIS: &[Api] = &[
     // 13 needs topic ids.
     api(1, "Fetch", 11, 12),
     // 10 waits for remote storage, 11 asks for offsets that only tiered storage has.
-    api(2, "ListOffsets", 5, 9),
+    // 7 is the first that finds the largest timestamp.
+    api(2, "ListOffsets", 7, 9),
     // 10 carries topic ids, 13 asks to bootstrap again.
     api(3, "Metadata", 9, 13),
     // 10 needs topic ids.
@@ -60,8 +61,8 @@ pub static APIS: &[Api] = &[
     api(17, "SaslHandshake", 1, 1),
     api(18, "ApiVersions", 0, 4),
     api(19, "CreateTopics", 5, 7),
-    // 6 is the first that can name topics by id.
-    api(20, "DeleteTopics", 4, 6),
+    // 6 has another shape than before, because it can name topics by id.
+    api(20, "DeleteTopics", 6, 6),
     api(21, "DeleteRecords", 0, 2),
     // 3 is the first that bumps an epoch; 6 is for two-phase commit.
     api(22, "InitProducerId", 3, 5),

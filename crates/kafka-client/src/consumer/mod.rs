@@ -1,1 +1,92 @@
-//! Placeholder.
+//! Reading records from Kafka, a batch per partition at a time.
+//!
+//! Lives here: [`Consumer`] (what it is told: `consumer`, its loop: `poll`, its place in a group:
+//! `rebalance`, offsets: `offsets`), and the pure parts below it: a partition's stages
+//! (`partition`), fetch sessions (`session`), fetched regions (`records`), assignors
+//! (`assignors`), the bytes that members show each other (`protocol`).
+//! Lives elsewhere: connections and metadata (`crate::client`), heartbeats (`crate::group`),
+//! batches (`kafka_wire`).
+//! Never here: a thread, a per-record channel or allocation, conversion of keys and values.
+//!
+//! ```text
+//! poll ── hands out pieces of fetched chunks ── asks each idle broker for the next chunks
+//!            ▲                                            │ one task per fetch:
+//!            └── checked, decompressed, filtered chunks ◄─┘ request, answer, decode
+//! ```
+//! Per partition one chunk is worked on while the next one is on its way; a slow user therefore
+//! stops the fetching, and never more than `fetch.max.bytes` wait (per broker one answer more).
+
+use std::fmt;
+use std::sync::Arc;
+
+pub mod assignors;
+#[allow(clippy::module_inception)]
+mod consumer;
+mod fetch;
+mod lookup;
+mod offsets;
+mod partition;
+mod poll;
+pub mod protocol;
+mod rebalance;
+mod records;
+mod session;
+
+pub use consumer::{Consumer, Waker};
+pub use offsets::{GroupMetadata, OffsetAndTimestamp, PendingCommit};
+pub use records::{PartitionRecords, Piece};
+
+/// Orders by topic, then partition. Prints as `topic-partition`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    pub topic: Arc<str>,
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
+/// What a group commits for a partition: the offset of the next record to read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OffsetAndMetadata {
+    pub offset: i64,
+    /// Leader epoch of the last record that was read, when known.
+    pub leader_epoch: Option<i32>,
+    /// Free text.
+    pub metadata: String,
+}
+
+impl OffsetAndMetadata {
+    pub fn new(offset: i64) -> Self {
+        Self { offset, ..Self::default() }
+    }
+}
+
+/// What a poll answers.
+///
+/// The three rebalance answers stand for Java's `ConsumerRebalanceListener`: what the caller does
+/// before it polls again happens inside the callback, so to say. The next poll is the
+/// acknowledgement.
+#[derive(Debug)]
+pub enum Polled {
+    /// Never empty; at most `max.poll.records` records, at most one entry per partition.
+    Records(Vec<PartitionRecords>),
+    /// These go to other members after the next poll: commit them now. They are still assigned.
+    Revoking(Vec<TopicPartition>),
+    /// These are ours now, beside what was assigned before. May be empty: the rebalance is over.
+    Assigned(Vec<TopicPartition>),
+    /// These may be with other members already: nothing can be committed for them.
+    Lost(Vec<TopicPartition>),
+    /// The time is over, or somebody woke the poll up, or positions moved over what is not handed
+    /// out (transaction markers, aborted records).
+    Nothing,
+}

@@ -181,11 +181,12 @@ impl ConnectionSettings {
         }
     }
 
-    pub(crate) fn options(&self) -> ConnectionOptions {
+    pub(crate) fn options(&self, negotiate_within: Duration) -> ConnectionOptions {
         ConnectionOptions {
             client_id: self.client_id.clone(),
             max_idle: self.connections_max_idle,
             response_bytes_max: self.response_bytes_max.min(i32::MAX as usize),
+            negotiate_within,
         }
     }
 

@@ -66,6 +66,11 @@ impl KeyDef {
         self.default == Required && self.fate == Honoured
     }
 
+    #[cfg(test)]
+    pub(super) fn is_default_required(&self) -> bool {
+        self.default == Required
+    }
+
     pub(super) fn parse(&self, text: &str) -> Result<Value, String> {
         value::parse(self.name, self.kind, self.valid, text)
     }

@@ -77,8 +77,14 @@ pub(super) fn parse(name: &str, kind: Type, valid: Valid, text: &str) -> Result<
     };
     match check(name, valid, &value) {
         Ok(()) => Ok(value),
-        Err(Failure::Reason(reason)) => invalid(&reason),
         Err(Failure::Message(message)) => Err(message),
+        // Java prints what it parsed: 2.0 for 2.
+        Err(Failure::Reason(reason)) => match value {
+            Value::Double(number) => Err(format!(
+                "Invalid value {number:?} for configuration {name}: {reason}"
+            )),
+            _ => invalid(&reason),
+        },
     }
 }
 

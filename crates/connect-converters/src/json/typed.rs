@@ -1,0 +1,372 @@
+//! JSON along a schema: a plan per schema, run per record without building a tree.
+//!
+//! Lives here: [`Plan`] and the walk that follows it, where every value is what its schema expects.
+//! Lives elsewhere: everything else. At the first thing that is not as expected the walk gives up
+//! ([`Misfit`]), and the record is read again as a tree (`lenient`), which knows what Java makes of it.
+//! Never here: an error message.
+
+use super::base64;
+use super::free::{map_of_entries, shared};
+use super::lead::Lead;
+use super::lenient::{DAY_MS, Logical, decimal_of_base64, logical_name};
+use super::number::Number;
+use super::scan::{Scanner, SyntaxError, Text};
+use super::text::write_text;
+use connect_api::data::{Map, Schema, SharedSlice, Struct, Type, Value};
+use std::sync::Arc;
+
+/// The record is not what the plan expects, or is no JSON.
+#[derive(Debug)]
+pub(super) struct Misfit;
+
+impl From<SyntaxError> for Misfit {
+    #[cold]
+    fn from(_: SyntaxError) -> Self {
+        Misfit
+    }
+}
+
+type Fit<T> = Result<T, Misfit>;
+
+/// How to read values of a schema.
+pub(super) struct Plan {
+    kind: Kind,
+    null: Null,
+}
+
+/// What a null becomes, or a member that is not there.
+enum Null {
+    Default(Value),
+    Null,
+    Misfit,
+}
+
+enum Kind {
+    Boolean,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Float32,
+    Float64,
+    String,
+    Bytes,
+    Decimal(Schema),
+    Date,
+    Time,
+    Timestamp,
+    Array(Box<Plan>),
+    /// String keys: an object of values.
+    Object(Box<Plan>),
+    /// Other keys: a list of pairs.
+    Pairs(Box<(Plan, Plan)>),
+    Struct(Box<StructPlan>),
+    /// An element schema that is not there: only the tree knows.
+    Unknown,
+}
+
+struct StructPlan {
+    schema: Schema,
+    members: Vec<Member>,
+    /// The field that came first last time.
+    first: usize,
+}
+
+struct Member {
+    lead: Lead,
+    plan: Plan,
+    /// The field that came after this one last time.
+    follower: usize,
+}
+
+impl Plan {
+    pub(super) fn new(schema: &Schema, replace_null_with_default: bool) -> Self {
+        let null = match schema.default_value() {
+            Some(default) if replace_null_with_default => Null::Default(default.clone()),
+            _ if schema.is_optional() => Null::Null,
+            _ => Null::Misfit,
+        };
+        let part = |schema: Option<&Schema>| match schema {
+            Some(schema) => Plan::new(schema, replace_null_with_default),
+            None => Plan {
+                kind: Kind::Unknown,
+                null: Null::Misfit,
+            },
+        };
+        let kind = match (logical_name(schema), schema.schema_type()) {
+            (Some(Logical::Decimal), _) => Kind::Decimal(schema.clone()),
+            (Some(Logical::Date), _) => Kind::Date,
+            (Some(Logical::Time), _) => Kind::Time,
+            (Some(Logical::Timestamp), _) => Kind::Timestamp,
+            (None, Type::Boolean) => Kind::Boolean,
+            (None, Type::Int8) => Kind::Int8,
+            (None, Type::Int16) => Kind::Int16,
+            (None, Type::Int32) => Kind::Int32,
+            (None, Type::Int64) => Kind::Int64,
+            (None, Type::Float32) => Kind::Float32,
+            (None, Type::Float64) => Kind::Float64,
+            (None, Type::String) => Kind::String,
+            (None, Type::Bytes) => Kind::Bytes,
+            (None, Type::Array) => Kind::Array(Box::new(part(schema.value_schema()))),
+            (None, Type::Map) => {
+                let values = part(schema.value_schema());
+                match schema.key_schema() {
+                    Some(keys) if keys.schema_type() == Type::String => {
+                        Kind::Object(Box::new(values))
+                    }
+                    keys => Kind::Pairs(Box::new((part(keys), values))),
+                }
+            }
+            (None, Type::Struct) => {
+                Kind::Struct(Box::new(StructPlan::new(schema, replace_null_with_default)))
+            }
+        };
+        Self { kind, null }
+    }
+}
+
+impl StructPlan {
+    #[inline(always)]
+    fn member_at(&self, field: usize) -> &Member {
+        &self.members[field]
+    }
+
+    fn new(schema: &Schema, replace_null_with_default: bool) -> Self {
+        let member = |(i, field): (usize, &connect_api::data::Field)| {
+            // As JsonConverter writes it; other space is learned.
+            let mut lead = Vec::new();
+            if i > 0 {
+                lead.push(b',');
+            }
+            write_text(&field.name, &mut lead);
+            lead.push(b':');
+            Member {
+                lead: Lead::new(&lead),
+                plan: Plan::new(&field.schema, replace_null_with_default),
+                follower: i + 1,
+            }
+        };
+        Self {
+            schema: schema.clone(),
+            members: schema.fields().iter().enumerate().map(member).collect(),
+            first: 0,
+        }
+    }
+}
+
+pub(super) struct TypedReader<'a> {
+    pub(super) scanner: Scanner<'a>,
+    /// The buffer that the text lies in.
+    pub(super) source: SharedSlice<'a>,
+}
+
+impl<'a> TypedReader<'a> {
+    /// The value at the position.
+    pub(super) fn value(&mut self, plan: &mut Plan) -> Fit<Value> {
+        if self.scanner.peek() == b'n' {
+            return self.null(plan);
+        }
+        Ok(match &mut plan.kind {
+            Kind::String => Value::String(shared(self.source, self.text()?)),
+            Kind::Int64 => Value::Int64(self.scanner.number()?.long_value()),
+            Kind::Int32 => Value::Int32(self.scanner.number()?.int_value()),
+            Kind::Int16 => Value::Int16(self.scanner.number()?.int_value() as i16),
+            Kind::Int8 => Value::Int8(self.scanner.number()?.int_value() as i8),
+            Kind::Float64 => Value::Float64(self.scanner.number()?.double_value()),
+            Kind::Float32 => Value::Float32(self.scanner.number()?.float_value()),
+            Kind::Boolean => Value::Boolean(self.boolean()?),
+            Kind::Struct(plan) => return self.structure(plan),
+            Kind::Array(elements) => return self.array(elements),
+            Kind::Object(values) => return self.object(values),
+            Kind::Pairs(plans) => return self.pairs(&mut plans.0, &mut plans.1),
+            Kind::Bytes => {
+                let bytes = base64::decode(&self.text()?).ok_or(Misfit)?;
+                Value::Bytes(bytes.into())
+            }
+            Kind::Timestamp => match self.scanner.number()? {
+                number @ Number::Integer { .. } => Value::Timestamp(number.long_value()),
+                Number::Real { .. } => return Err(Misfit),
+            },
+            Kind::Date => Value::Timestamp(self.int()? * DAY_MS),
+            Kind::Time => match self.int()? {
+                ms @ 0..=DAY_MS => Value::Timestamp(ms),
+                _ => return Err(Misfit),
+            },
+            Kind::Decimal(schema) => {
+                if self.scanner.peek() == b'"' {
+                    let text = self.text()?;
+                    return decimal_of_base64(schema, &text).ok_or(Misfit);
+                }
+                Value::Decimal(Arc::new(self.scanner.number()?.decimal_value()))
+            }
+            Kind::Unknown => return Err(Misfit),
+        })
+    }
+
+    fn null(&mut self, plan: &Plan) -> Fit<Value> {
+        self.scanner.literal("null")?;
+        match &plan.null {
+            Null::Default(default) => Ok(default.clone()),
+            Null::Null => Ok(Value::Null),
+            Null::Misfit => Err(Misfit),
+        }
+    }
+
+    #[inline]
+    fn text(&mut self) -> Fit<Text<'a>> {
+        if self.scanner.peek() != b'"' {
+            return Err(Misfit);
+        }
+        Ok(self.scanner.string()?)
+    }
+
+    fn int(&mut self) -> Fit<i64> {
+        self.scanner.number()?.as_int().map(i64::from).ok_or(Misfit)
+    }
+
+    #[inline]
+    fn boolean(&mut self) -> Fit<bool> {
+        let truth = self.scanner.peek() == b't';
+        self.scanner.literal(if truth { "true" } else { "false" })?;
+        Ok(truth)
+    }
+
+    fn array(&mut self, elements: &mut Plan) -> Fit<Value> {
+        self.open(b'[')?;
+        let mut values = Vec::new();
+        while self.scanner.next_element(values.is_empty())? {
+            values.push(self.value(elements)?);
+        }
+        self.scanner.leave();
+        Ok(Value::Array(values))
+    }
+
+    fn object(&mut self, plan: &mut Plan) -> Fit<Value> {
+        self.open(b'{')?;
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        while let Some(key) = self.scanner.next_member(keys.is_empty())? {
+            keys.push(Value::String(shared(self.source, key)));
+            values.push(self.value(plan)?);
+        }
+        self.scanner.leave();
+        Ok(Value::Map(map_of_entries(keys, values)))
+    }
+
+    fn pairs(&mut self, keys: &mut Plan, values: &mut Plan) -> Fit<Value> {
+        self.open(b'[')?;
+        let mut map = Map::new();
+        let mut first = true;
+        while self.scanner.next_element(first)? {
+            first = false;
+            self.open(b'[')?;
+            self.element(true)?;
+            let key = self.value(keys)?;
+            self.element(false)?;
+            map.insert(key, self.value(values)?);
+            if self.scanner.next_element(false)? {
+                return Err(Misfit);
+            }
+            self.scanner.leave();
+        }
+        self.scanner.leave();
+        Ok(Value::Map(map))
+    }
+
+    fn element(&mut self, first: bool) -> Fit<()> {
+        match self.scanner.next_element(first)? {
+            true => Ok(()),
+            false => Err(Misfit),
+        }
+    }
+
+    fn structure(&mut self, plan: &mut StructPlan) -> Fit<Value> {
+        self.open(b'{')?;
+        let count = plan.members.len();
+        let mut values = Vec::with_capacity(count);
+        let mut before = None;
+        let mut first = true;
+        loop {
+            let expected = match before {
+                None => plan.first,
+                Some(before) => plan.member_at(before).follower,
+            };
+            let field = match plan.members.get(expected) {
+                Some(member) if member.lead.begins(self.scanner.rest()) => {
+                    self.scanner.at += member.lead.len();
+                    expected
+                }
+                _ => match self.member(plan, before, first)? {
+                    Found::Field(field) => field,
+                    Found::Other => {
+                        first = false;
+                        continue;
+                    }
+                    Found::End => break,
+                },
+            };
+            first = false;
+            before = Some(field);
+            let value = self.value(&mut plan.members[field].plan)?;
+            if field == values.len() {
+                values.push(value);
+            } else {
+                put(&mut values, field, value);
+            }
+        }
+        self.scanner.leave();
+        values.resize(count, Value::Null);
+        for (value, member) in values.iter_mut().zip(&plan.members) {
+            if value.is_null() {
+                match &member.plan.null {
+                    Null::Default(default) => *value = default.clone(),
+                    Null::Null => {}
+                    Null::Misfit => return Err(Misfit),
+                }
+            }
+        }
+        Ok(Value::Struct(Struct::of_values(plan.schema.clone(), values)))
+    }
+
+    /// A member that was not expected behind the field `before`. At a field the position is then at its
+    /// value; any other member is stepped over.
+    fn member(&mut self, plan: &mut StructPlan, before: Option<usize>, first: bool) -> Fit<Found> {
+        let start = self.scanner.at;
+        let Some(name) = self.scanner.next_member(first)? else {
+            return Ok(Found::End);
+        };
+        let Some(field) = plan.schema.field_index(&name) else {
+            self.scanner.skip_value()?;
+            return Ok(Found::Other);
+        };
+        let lead = self.scanner.since(start).as_bytes();
+        plan.members[field].lead.learn(lead);
+        match before {
+            None => plan.first = field,
+            Some(before) => plan.members[before].follower = field,
+        }
+        Ok(Found::Field(field))
+    }
+
+    #[inline(always)]
+    fn open(&mut self, bracket: u8) -> Fit<()> {
+        if self.scanner.peek() != bracket {
+            return Err(Misfit);
+        }
+        Ok(self.scanner.enter()?)
+    }
+}
+
+enum Found {
+    Field(usize),
+    /// A member that is no field.
+    Other,
+    End,
+}
+
+#[cold]
+fn put(values: &mut Vec<Value>, field: usize, value: Value) {
+    if field >= values.len() {
+        values.resize(field + 1, Value::Null);
+    }
+    values[field] = value;
+}

@@ -1,0 +1,645 @@
+//! The loop of a source task: poll, convert, produce, commit offsets of what Kafka has.
+//!
+//! Lives here: the order of things, back-pressure, when to commit, what a failure does.
+//! Lives elsewhere: which offsets may be committed (`submitted_records`), bytes of offsets (`offsets`),
+//! conversion (`conversion`), sending (`kafka_client::producer`).
+//! Source: `AbstractWorkerSourceTask`, `WorkerSourceTask` in apache/kafka, connect/runtime.
+
+use crate::conversion::{Converters, SourceConversion};
+use crate::errors::{Stage, Tolerance};
+use crate::offsets::ConnectorOffsets;
+use crate::status::{ConnectorTaskId, State, TargetState};
+use crate::submitted_records::SubmittedRecords;
+use crate::task::Target;
+use crate::worker::WorkerParts;
+use connect_api::{
+    ConnectError, OffsetStorageReader, RecordMetadata, Result, SourceRecord, SourceTask, SourceTaskContext,
+};
+use connect_backing_store::RawOffsets;
+use connect_config::{ConfigErrors, Properties};
+use kafka_client::Client;
+use kafka_client::producer::{Acknowledged, Acknowledgements, AppendError, Producer, Record, Token, Topic};
+use kafka_client::settings::{Parsed, ProducerSettings};
+use std::collections::HashMap;
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+/// The class that Java's logs name for a failed send.
+const PRODUCER_CLASS: &str = "org.apache.kafka.clients.producer.KafkaProducer";
+/// How often to say that a topic is not there.
+const NO_TOPIC_SAID_EVERY: Duration = Duration::from_secs(30);
+/// How soon to say so first: a topic that the broker creates is there by then.
+const NO_TOPIC_SAID_AFTER: Duration = Duration::from_secs(3);
+
+/// What a source task is started with.
+pub struct Parts {
+    pub id: ConnectorTaskId,
+    pub task: Box<dyn SourceTask>,
+    pub task_config: Properties,
+    /// Client properties of the producer.
+    pub producer: Properties,
+    pub converters: Converters,
+    pub tolerance: Arc<Tolerance>,
+    pub offsets: Arc<ConnectorOffsets>,
+    pub worker: Arc<WorkerParts>,
+    pub target: Target,
+}
+
+/// Checks the properties of a producer.
+pub fn producer_settings(config: Properties) -> Result<Parsed<ProducerSettings>, ConfigErrors> {
+    let properties = config.iter().filter_map(|(key, value)| Some((key.to_string(), value?.to_string())));
+    ProducerSettings::parse(properties).map_err(|errors| crate::worker::client_errors("producer.override.", errors))
+}
+
+/// Runs a task until its target state is `Stopped` or it fails.
+pub async fn run(mut parts: Parts) -> Result<()> {
+    if !wait_while_paused(&mut parts.target, &parts.id, &parts.worker).await {
+        return Ok(());
+    }
+    let parsed = producer_settings(parts.producer)?;
+    crate::worker::warn_of_ignored(&parsed.ignored, "producer");
+    let client = (parts.worker.connect)(parsed.settings.connection.clone());
+    let made = Producer::new(client.clone(), &parsed.settings);
+    let (producer, acknowledgements) =
+        made.map_err(|cause| ConnectError::config("cannot make the producer").caused_by(cause))?;
+    let context = Arc::new(Context { config: parts.task_config.clone(), offsets: parts.offsets.clone() });
+    let interval = parts.worker.config.offset_flush_interval;
+    let mut source = SourceLoop {
+        wants_commit_record: parts.task.wants_commit_record(),
+        task: parts.task,
+        conversion: SourceConversion::new(parts.converters, parts.tolerance.clone()),
+        client,
+        producer,
+        acknowledgements,
+        arrived: Vec::new(),
+        topics: HashMap::new(),
+        last_topic: None,
+        submitted: SubmittedRecords::default(),
+        refused: 0,
+        kept: HashMap::new(),
+        tolerance: parts.tolerance,
+        commits: Commits {
+            offsets: parts.offsets,
+            interval,
+            timeout: parts.worker.config.offset_flush_timeout,
+            next: Instant::now() + interval,
+            unstored: RawOffsets::new(),
+            storing: None,
+            done: false,
+        },
+        id: parts.id,
+        worker: parts.worker,
+        target: parts.target,
+    };
+    let started = source.task.start(context, &parts.task_config).await;
+    let result = match started {
+        Ok(()) => {
+            info!("source task started");
+            source.report(State::Running);
+            source.run().await
+        }
+        Err(error) => Err(error),
+    };
+    source.finish().await;
+    if let Err(error) = source.task.stop().await {
+        warn!(%error, "task did not stop cleanly");
+    }
+    source.producer.close(Duration::ZERO).await;
+    result
+}
+
+/// A task that starts as paused does nothing until it is resumed. `false`: it was stopped instead.
+pub async fn wait_while_paused(target: &mut Target, id: &ConnectorTaskId, worker: &WorkerParts) -> bool {
+    loop {
+        match target.get() {
+            TargetState::Started => return true,
+            TargetState::Stopped => return false,
+            TargetState::Paused => {
+                worker.listener.task_changed(id, State::Paused);
+                target.changed().await;
+            }
+        }
+    }
+}
+
+struct Context {
+    config: Properties,
+    offsets: Arc<ConnectorOffsets>,
+}
+
+impl SourceTaskContext for Context {
+    fn configs(&self) -> Properties {
+        self.config.clone()
+    }
+
+    fn offset_storage_reader(&self) -> Arc<dyn OffsetStorageReader> {
+        self.offsets.clone()
+    }
+}
+
+struct SourceLoop {
+    id: ConnectorTaskId,
+    task: Box<dyn SourceTask>,
+    conversion: SourceConversion,
+    client: Client,
+    producer: Producer,
+    acknowledgements: Acknowledgements,
+    /// Acknowledgements that were taken and not looked at yet. Its room is used again.
+    arrived: Vec<Acknowledged>,
+    topics: HashMap<Arc<str>, Topic>,
+    /// The topic of the last record: successive records mostly share it.
+    last_topic: Option<(Arc<str>, Topic)>,
+    submitted: SubmittedRecords,
+    /// Records that Kafka refused and that are not tolerated: they are never acknowledged.
+    refused: u64,
+    wants_commit_record: bool,
+    /// Records until they are acknowledged, only for tasks that want `commit_record`.
+    kept: HashMap<(u32, u64), SourceRecord>,
+    tolerance: Arc<Tolerance>,
+    commits: Commits,
+    worker: Arc<WorkerParts>,
+    target: Target,
+}
+
+/// When and what to store of the offsets.
+struct Commits {
+    offsets: Arc<ConnectorOffsets>,
+    interval: Duration,
+    timeout: Duration,
+    next: Instant,
+    /// What an earlier commit could not store.
+    unstored: RawOffsets,
+    storing: Option<Storing>,
+    /// A commit has ended well and the task was not told yet.
+    done: bool,
+}
+
+struct Storing {
+    offsets: RawOffsets,
+    begun: Instant,
+    late: bool,
+    /// The job's answer; the sender is dropped without one when the store panics.
+    answer: oneshot::Receiver<Result<()>>,
+    result: Option<Result<()>>,
+}
+
+/// What ended a wait.
+enum Woken {
+    Polled(Result<Option<Vec<SourceRecord>>>),
+    Target,
+}
+
+/// How far records were appended.
+enum Appended {
+    All,
+    UntilFull,
+    UntilUnknownTopic(Arc<str>),
+    UntilUnknownPartition { topic: Topic, partition: i32 },
+}
+
+/// Whether the loop goes on.
+#[derive(PartialEq)]
+enum Flow {
+    GoOn,
+    Stop,
+}
+
+impl SourceLoop {
+    async fn run(&mut self) -> Result<()> {
+        loop {
+            match self.target.get() {
+                TargetState::Stopped => return Ok(()),
+                TargetState::Paused => {
+                    self.pause().await?;
+                    continue;
+                }
+                TargetState::Started => {}
+            }
+            self.acknowledgements.try_recv(&mut self.arrived);
+            self.acknowledge_arrived().await?;
+            self.commit_if_due().await;
+            let records = match self.poll().await? {
+                Woken::Target => continue,
+                Woken::Polled(Ok(records)) => records.unwrap_or_default(),
+                Woken::Polled(Err(error)) if error.is_retriable() => {
+                    warn!(%error, "poll failed for a reason that may pass; trying again");
+                    Vec::new()
+                }
+                Woken::Polled(Err(error)) => return Err(error),
+            };
+            if self.send(records).await? == Flow::Stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Polls the task; acknowledgements and commits go on meanwhile.
+    async fn poll(&mut self) -> Result<Woken> {
+        let Self { task, acknowledgements, arrived, target, commits, submitted, wants_commit_record, .. } = self;
+        let mut polled = task.poll();
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut polled => return Ok(Woken::Polled(result)),
+                () = target.changed() => return Ok(Woken::Target),
+                true = acknowledgements.recv(arrived) => {
+                    if arrived.iter().any(|acknowledged| acknowledged.result.is_err()) {
+                        // A record may have been refused for good: no use in reading on.
+                        return Ok(Woken::Target);
+                    }
+                    if !*wants_commit_record {
+                        let runs = arrived.iter().flat_map(|acknowledged| acknowledged.runs.as_slice());
+                        runs.for_each(|run| submitted.acknowledge(*run));
+                        arrived.clear();
+                    }
+                }
+                () = commits.due() => commits.step(submitted).await,
+            }
+        }
+    }
+
+    async fn pause(&mut self) -> Result<()> {
+        info!("source task paused");
+        self.report(State::Paused);
+        while self.target.get() == TargetState::Paused {
+            tokio::select! {
+                () = self.target.changed() => {}
+                true = self.acknowledgements.recv(&mut self.arrived) => self.acknowledge_arrived().await?,
+                () = self.commits.due() => self.commit_if_due().await,
+            }
+        }
+        if self.target.get() == TargetState::Started {
+            info!("source task resumed");
+            self.report(State::Running);
+        }
+        Ok(())
+    }
+
+    /// Converts and appends. `Stop`: told to stop while Kafka did not take more; what was not sent is read
+    /// again after the next start.
+    async fn send(&mut self, records: Vec<SourceRecord>) -> Result<Flow> {
+        let mut records = records.into_iter().peekable();
+        loop {
+            let flow = match self.append(&mut records)? {
+                Appended::All => return Ok(Flow::GoOn),
+                Appended::UntilFull => self.wait_for_room().await?,
+                Appended::UntilUnknownTopic(topic) => self.resolve(topic).await?,
+                Appended::UntilUnknownPartition { topic, partition } => {
+                    tokio::select! {
+                        () = self.target.stopping() => Flow::Stop,
+                        there = self.producer.await_partition(topic, partition) => {
+                            there.map_err(|cause| {
+                                ConnectError::fatal("the record names a partition that is not there").caused_by(cause)
+                            })?;
+                            Flow::GoOn
+                        }
+                    }
+                }
+            };
+            if flow == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+    }
+
+    /// Appends until something has to be waited for; that record is then still the next one.
+    fn append(&mut self, records: &mut Peekable<std::vec::IntoIter<SourceRecord>>) -> Result<Appended> {
+        let Self { producer, conversion, submitted, topics, last_topic, kept, tolerance, .. } = self;
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        // Holds the producer's lock, and no `.await` is below.
+        let mut appender = producer.appender();
+        while let Some(record) = records.peek() {
+            let topic = match last_topic {
+                Some((name, topic)) if Arc::ptr_eq(name, &record.topic) => *topic,
+                _ => match topics.get(&record.topic) {
+                    Some(topic) => {
+                        *last_topic = Some((record.topic.clone(), *topic));
+                        *topic
+                    }
+                    None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
+                },
+            };
+            let Some(encoded) = conversion.convert(record)? else {
+                records.next();
+                continue;
+            };
+            let token = submitted.next_token(&record.source_partition);
+            let to_append = Record {
+                topic,
+                partition: record.kafka_partition,
+                timestamp_ms: checked_timestamp(record.timestamp)?.unwrap_or(now_ms),
+                key: encoded.key,
+                value: encoded.value,
+            };
+            let appended = if encoded.headers.is_empty() {
+                appender.append(&to_append, token)
+            } else {
+                let headers = encoded.headers.iter().map(|header| (header.key.as_bytes(), header.value.as_deref()));
+                appender.append_with_headers(&to_append, headers, token)
+            };
+            match appended {
+                Ok(_) => {
+                    let Some(mut record) = records.next() else { break };
+                    submitted.submit(token, record.source_offset.take());
+                    if self.wants_commit_record {
+                        kept.insert((token.stream, token.number), record);
+                    }
+                }
+                Err(AppendError::Full) => return Ok(Appended::UntilFull),
+                Err(AppendError::UnknownPartition(_)) => {
+                    let partition = record.kafka_partition.unwrap_or_default();
+                    return Ok(Appended::UntilUnknownPartition { topic, partition });
+                }
+                Err(AppendError::RecordTooLarge(cause)) => {
+                    let error = ConnectError::data("the record is too large for a topic").caused_by(cause);
+                    tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || describe(record))?;
+                    records.next();
+                }
+                Err(AppendError::Closed(cause)) => {
+                    return Err(ConnectError::fatal("the producer takes no more records").caused_by(cause));
+                }
+            }
+        }
+        Ok(Appended::All)
+    }
+
+    async fn wait_for_room(&mut self) -> Result<Flow> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.target.stopping() => return Ok(Flow::Stop),
+                true = self.acknowledgements.recv(&mut self.arrived) => self.acknowledge_arrived().await?,
+                ready = self.producer.ready() => {
+                    ready.map_err(|cause| ConnectError::fatal("Kafka takes no more records").caused_by(cause))?;
+                    return Ok(Flow::GoOn);
+                }
+                () = self.commits.due() => self.commits.step(&mut self.submitted).await,
+            }
+        }
+    }
+
+    /// Looks a topic up. `Stop`: told to stop while waiting for it.
+    async fn resolve(&mut self, name: Arc<str>) -> Result<Flow> {
+        let begin = Instant::now();
+        let mut said = begin + NO_TOPIC_SAID_AFTER;
+        let resolving = self.producer.topic(&name);
+        tokio::pin!(resolving);
+        let topic = loop {
+            tokio::select! {
+                () = self.target.stopping() => return Ok(Flow::Stop),
+                topic = &mut resolving => {
+                    break topic.map_err(|cause| {
+                        ConnectError::fatal("the topic cannot be written to").with("topic", &name).caused_by(cause)
+                    })?;
+                }
+                () = tokio::time::sleep_until(said) => {
+                    said += NO_TOPIC_SAID_EVERY;
+                    let reason = self.client.metadata().topic_error(&name).map(|code| code.to_string());
+                    warn!(
+                        topic = &*name,
+                        waited_s = begin.elapsed().as_secs(),
+                        reason,
+                        "the topic is not there and the broker does not create it; create it and the task goes on"
+                    );
+                }
+            }
+        };
+        self.topics.insert(name.clone(), topic);
+        Ok(Flow::GoOn)
+    }
+
+    /// Looks at all acknowledgements that were taken.
+    ///
+    /// Fails: with the first that cannot be tolerated, after it has looked at all.
+    async fn acknowledge_arrived(&mut self) -> Result<()> {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        let mut result = Ok(());
+        for acknowledged in arrived.drain(..) {
+            let this = self.acknowledge(acknowledged).await;
+            result = result.and(this);
+        }
+        self.arrived = arrived;
+        result
+    }
+
+    /// Takes note of what Kafka answered for a batch.
+    async fn acknowledge(&mut self, acknowledged: Acknowledged) -> Result<()> {
+        if let Err(cause) = &acknowledged.result {
+            let error = ConnectError::fatal("Unrecoverable exception from producer send callback")
+                .with("topic", &acknowledged.topic)
+                .with("partition", acknowledged.partition)
+                .with("records", acknowledged.records)
+                .caused_by(cause.clone());
+            // Without tolerance the records stay unacknowledged, so their offsets are never committed.
+            let tolerated = self.tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || {
+                format!("records of topic '{}', partition {}", acknowledged.topic, acknowledged.partition)
+            });
+            if tolerated.is_err() {
+                self.refused += u64::from(acknowledged.records);
+                return tolerated;
+            }
+        }
+        for run in acknowledged.runs.as_slice() {
+            self.submitted.acknowledge(*run);
+        }
+        if self.wants_commit_record {
+            self.commit_records(&acknowledged).await;
+        }
+        Ok(())
+    }
+
+    async fn commit_records(&mut self, acknowledged: &Acknowledged) {
+        for (index, Token { stream, number }) in acknowledged.runs.tokens().enumerate() {
+            let Some(record) = self.kept.remove(&(stream, number)) else { continue };
+            let metadata = acknowledged.result.as_ref().ok().map(|written| RecordMetadata {
+                topic: acknowledged.topic.clone(),
+                partition: acknowledged.partition,
+                offset: written.base_offset.map_or(-1, |base| base + index as i64),
+                timestamp: written.log_append_time_ms.or(record.timestamp),
+            });
+            self.commit_record(&record, metadata).await;
+        }
+    }
+
+    async fn commit_record(&mut self, record: &SourceRecord, metadata: Option<RecordMetadata>) {
+        if let Err(error) = self.task.commit_record(record, metadata).await {
+            warn!(%error, "the task's commit_record failed; the record itself is safe");
+        }
+    }
+
+    async fn commit_if_due(&mut self) {
+        if self.commits.is_due() {
+            self.commits.step(&mut self.submitted).await;
+        }
+        if self.commits.take_done()
+            && let Err(error) = self.task.commit().await
+        {
+            warn!(%error, "the task's commit failed; the offsets are stored");
+        }
+    }
+
+    /// Waits for what is under way, then stores offsets once more.
+    async fn finish(&mut self) {
+        let deadline = Instant::now() + self.commits.timeout;
+        // What lingers goes out now; the acknowledgements are waited for below.
+        let _ = tokio::time::timeout(Duration::ZERO, self.producer.flush()).await;
+        loop {
+            if let Err(error) = self.acknowledge_arrived().await {
+                debug!(%error, "one more batch was refused");
+            }
+            if self.submitted.unacknowledged() <= self.refused {
+                break;
+            }
+            match tokio::time::timeout_at(deadline, self.acknowledgements.recv(&mut self.arrived)).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => {
+                    warn!(
+                        records = self.submitted.unacknowledged(),
+                        "Kafka did not acknowledge in time; these records are read again after the next start"
+                    );
+                    break;
+                }
+            }
+        }
+        self.commits.finish(&mut self.submitted).await;
+        if let Err(error) = self.task.commit().await {
+            warn!(%error, "the task's commit failed; the offsets are stored");
+        }
+    }
+
+    fn report(&self, state: State) {
+        self.worker.listener.task_changed(&self.id, state);
+    }
+}
+
+/// Java's rule: -1 is no timestamp, any other negative one an error.
+fn checked_timestamp(timestamp: Option<i64>) -> Result<Option<i64>> {
+    match timestamp {
+        None | Some(-1) => Ok(None),
+        Some(negative) if negative < 0 => Err(ConnectError::data(format!("Invalid record timestamp {negative}"))),
+        there => Ok(there),
+    }
+}
+
+/// Names a source record, for messages.
+fn describe(record: &SourceRecord) -> String {
+    let partition = record.source_partition.as_ref().map(|partition| format!("{:?}", partition.fields()));
+    format!("source record is of partition {}", partition.unwrap_or_else(|| "null".into()))
+}
+
+impl Commits {
+    /// Returns when something is to be done: a commit is due, or one under way has ended or is late.
+    async fn due(&mut self) {
+        match &mut self.storing {
+            None => tokio::time::sleep_until(self.next).await,
+            Some(storing) if storing.result.is_some() => {}
+            Some(storing) if storing.late => storing.wait().await,
+            Some(storing) => {
+                let late = storing.begun + self.timeout;
+                // Either is something to do.
+                let _ = tokio::time::timeout_at(late, storing.wait()).await;
+            }
+        }
+    }
+
+    fn is_due(&mut self) -> bool {
+        match &mut self.storing {
+            None => Instant::now() >= self.next,
+            Some(storing) => {
+                storing.has_ended() || (!storing.late && storing.begun.elapsed() >= self.timeout)
+            }
+        }
+    }
+
+    /// Does what is due.
+    async fn step(&mut self, submitted: &mut SubmittedRecords) {
+        let Some(storing) = &mut self.storing else {
+            self.begin(submitted);
+            return;
+        };
+        if storing.has_ended() {
+            self.end().await;
+        } else if !storing.late && storing.begun.elapsed() >= self.timeout {
+            storing.late = true;
+            error!(
+                timeout_ms = self.timeout.as_millis() as u64,
+                "offsets were not stored within offset.flush.timeout.ms; waiting on"
+            );
+        }
+    }
+
+    fn begin(&mut self, submitted: &mut SubmittedRecords) {
+        self.next = Instant::now() + self.interval;
+        let committable = submitted.committable_offsets();
+        match self.offsets.encode(committable) {
+            Ok(encoded) => self.unstored.extend(encoded),
+            Err(error) => error!(%error, "offsets cannot be stored"),
+        }
+        let offsets = std::mem::take(&mut self.unstored);
+        let store = self.offsets.clone();
+        let stored = offsets.clone();
+        let (sender, answer) = oneshot::channel();
+        // Nothing to store is a commit too: the task hears of it.
+        if stored.is_empty() {
+            let _ = sender.send(Ok(()));
+        } else {
+            tokio::task::spawn_blocking(move || sender.send(store.store(stored)));
+        }
+        self.storing = Some(Storing { offsets, begun: Instant::now(), late: false, answer, result: None });
+    }
+
+    /// Takes over the result of a commit that has ended.
+    async fn end(&mut self) {
+        let Some(mut storing) = self.storing.take() else { return };
+        storing.wait().await;
+        match storing.result.unwrap_or(Ok(())) {
+            Ok(()) => {
+                debug!(offsets = storing.offsets.len(), "offsets stored");
+                self.done = true;
+            }
+            Err(error) => {
+                error!(%error, "offsets were not stored; trying again at the next commit");
+                // What has come since is newer.
+                let newer = std::mem::replace(&mut self.unstored, storing.offsets);
+                self.unstored.extend(newer);
+            }
+        }
+    }
+
+    fn take_done(&mut self) -> bool {
+        std::mem::take(&mut self.done)
+    }
+
+    /// The last commit: ends what is under way, stores what has come since.
+    async fn finish(&mut self, submitted: &mut SubmittedRecords) {
+        self.end().await;
+        self.begin(submitted);
+        self.end().await;
+    }
+}
+
+impl Storing {
+    /// Waits for the answer and keeps it.
+    async fn wait(&mut self) {
+        if self.result.is_none() {
+            let answer = (&mut self.answer).await;
+            self.result = Some(answer.unwrap_or_else(|lost| {
+                Err(ConnectError::fatal("the offset store panicked").caused_by(lost))
+            }));
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        if self.result.is_none()
+            && let Ok(result) = self.answer.try_recv()
+        {
+            self.result = Some(result);
+        }
+        self.result.is_some()
+    }
+}
