@@ -16,6 +16,8 @@ pub enum ConverterType {
 
 /// Turns keys and values into bytes and back. Every task has instances of its own, so a converter may keep
 /// what it learned from the last record; it is called for each record of a batch in turn.
+// `from_connect_data` is the name in Kafka Connect.
+#[allow(clippy::wrong_self_convention)]
 pub trait Converter: Send {
     /// Called once, before anything else, with the settings under the converter's prefix, the prefix
     /// stripped.
@@ -64,6 +66,8 @@ pub trait Converter: Send {
 }
 
 /// Turns header values into bytes and back.
+// `from_connect_data` is the name in Kafka Connect.
+#[allow(clippy::wrong_self_convention)]
 pub trait HeaderConverter: Send {
     /// Called once, before anything else, with the settings under the converter's prefix, the prefix
     /// stripped.

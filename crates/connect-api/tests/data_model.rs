@@ -13,7 +13,7 @@ fn int32() -> SchemaBuilder {
 }
 
 fn built(builder: SchemaBuilder) -> Schema {
-    builder.build().unwrap()
+    builder.build().expect("no mistake was made")
 }
 
 /// An error prints with its causes; they are all Data here.

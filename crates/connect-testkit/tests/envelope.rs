@@ -29,12 +29,13 @@ fn vectors_survive_reading_and_writing() {
 
 #[track_caller]
 fn check_refused(json: &str, message: &str) {
-    let json: Json = from_str(json).unwrap();
+    let json: Json = from_str(json).expect("the row is JSON");
     let result = match json.get("topic") {
         Some(_) => read_record(&json).map(drop),
         None => read_data(&json).map(drop),
     };
-    assert_eq!(format!("{:#}", result.unwrap_err()), message);
+    let error = result.expect_err("the row is refused");
+    assert_eq!(format!("{error:#}"), message);
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub struct Header {
 }
 
 /// The headers of a record, in order, keys not unique. An empty list takes no allocation.
+// A record carries this; most have no headers, so one word is enough.
+#[allow(clippy::box_collection)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Headers(Option<Box<Vec<Header>>>);
 

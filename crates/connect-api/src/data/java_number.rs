@@ -15,7 +15,9 @@ pub fn append_integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
 pub fn append_double(number: f64, out: &mut Vec<u8>) {
     let size = number.abs();
     if (1e-3..1e7).contains(&size) {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(number).as_bytes());
+        if !append_short(number, out) {
+            out.extend_from_slice(ryu::Buffer::new().format_finite(number).as_bytes());
+        }
     } else if size == 0.0 || !size.is_finite() {
         append_special(number, out);
     } else if size.to_bits() < DOUBLE_TWO_DIGITS_END {
@@ -23,6 +25,57 @@ pub fn append_double(number: f64, out: &mut Vec<u8>) {
     } else {
         append_scientific(ryu::Buffer::new().format_finite(number), out);
     }
+}
+
+/// A number between 10^-3 and 10^7 that is one of at most four digits behind the point, as prices and
+/// measurements mostly are; `false` when it is not.
+///
+/// No two decimals of up to 15 digits are the same double. So when the rounded product divides back to the
+/// number, its digits are the shortest that identify it, and there are no others as short.
+#[inline]
+fn append_short(number: f64, out: &mut Vec<u8>) -> bool {
+    let size = number.abs();
+    for (digits, power) in [(1, 10u32), (2, 100), (3, 1000), (4, 10_000)] {
+        let scaled = size * f64::from(power);
+        // Less than 10^11, so exact as an integer and as a double.
+        let rounded = (scaled + 0.5) as u64;
+        let near = (scaled - rounded as f64).abs() < 1e-4;
+        if near && rounded as f64 / f64::from(power) == size {
+            append_decimal(number < 0.0, rounded, power, digits, out);
+            return true;
+        }
+    }
+    false
+}
+
+/// `unscaled / power`, where `power` is 10 to the number of `digits`.
+#[inline]
+fn append_decimal(negative: bool, unscaled: u64, power: u32, digits: usize, out: &mut Vec<u8>) {
+    // From the end: the fraction, the point, at most seven digits, the sign.
+    let mut text = [b'0'; 16];
+    let mut at = text.len();
+    let mut fraction = (unscaled % u64::from(power)) as u32;
+    for _ in 0..digits {
+        at -= 1;
+        text[at] = b'0' + (fraction % 10) as u8;
+        fraction /= 10;
+    }
+    at -= 1;
+    text[at] = b'.';
+    let mut whole = (unscaled / u64::from(power)) as u32;
+    loop {
+        at -= 1;
+        text[at] = b'0' + (whole % 10) as u8;
+        whole /= 10;
+        if whole == 0 {
+            break;
+        }
+    }
+    if negative {
+        at -= 1;
+        text[at] = b'-';
+    }
+    out.extend_from_slice(&text[at..]);
 }
 
 /// The text of `Float.toString`. As [`append_double`], with the digits that identify a 32-bit float.
@@ -135,6 +188,30 @@ mod tests {
             let mut out = Vec::new();
             append_double(number, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn short_doubles_print_as_ryu_does() {
+        let mut seed = 88_172_645_463_325_252u64;
+        for _ in 0..200_000 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let power = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6][(seed >> 8) as usize % 7];
+            let exact = (seed >> 16) as f64 % 1e7 / power;
+            let sign = if seed & 1 == 0 { 1.0 } else { -1.0 };
+            // The number, and its neighbours, which are not short.
+            for bits in [exact.to_bits().wrapping_sub(1), exact.to_bits(), exact.to_bits() + 1] {
+                let number = f64::from_bits(bits) * sign;
+                if !(1e-3..1e7).contains(&number.abs()) {
+                    continue;
+                }
+                let mut out = Vec::new();
+                append_double(number, &mut out);
+                let text = String::from_utf8(out).unwrap();
+                assert_eq!(text, ryu::Buffer::new().format_finite(number));
+            }
         }
     }
 

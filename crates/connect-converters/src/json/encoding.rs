@@ -70,21 +70,20 @@ fn decode_by_signature(bytes: &[u8]) -> Result<Decoded<'_>, SyntaxError> {
         }
         Ok(Decoded::Recoded(text))
     };
-    let unusual = SyntaxError {
-        at: 0,
-        found: bytes.first().copied(),
-        expected: "the bytes of UTF-32 in their usual order",
+    let unusual = || {
+        let expected = "the bytes of UTF-32 in their usual order";
+        SyntaxError::new(0, bytes.first().copied(), expected)
     };
     match bytes {
         [0, 0, 0xFE, 0xFF, rest @ ..] => utf32(rest, u32::from_be_bytes),
         [0xFF, 0xFE, 0, 0, rest @ ..] => utf32(rest, u32::from_le_bytes),
-        [0, 0, 0xFF, 0xFE, ..] | [0xFE, 0xFF, 0, 0, ..] => Err(unusual),
+        [0, 0, 0xFF, 0xFE, ..] | [0xFE, 0xFF, 0, 0, ..] => Err(unusual()),
         [0xFE, 0xFF, rest @ ..] if bytes.len() >= 4 => utf16(rest, u16::from_be_bytes),
         [0xFF, 0xFE, rest @ ..] if bytes.len() >= 4 => utf16(rest, u16::from_le_bytes),
         [0xEF, 0xBB, 0xBF, rest @ ..] if bytes.len() >= 4 => Ok(utf8(rest)),
         [0, 0, 0, _, ..] => utf32(bytes, u32::from_be_bytes),
         [_, 0, 0, 0, ..] => utf32(bytes, u32::from_le_bytes),
-        [0, _, 0, 0, ..] | [0, 0, _, 0, ..] => Err(unusual),
+        [0, _, 0, 0, ..] | [0, 0, _, 0, ..] => Err(unusual()),
         [0, _, ..] => utf16(bytes, u16::from_be_bytes),
         [_, 0, ..] => utf16(bytes, u16::from_le_bytes),
         _ => Ok(utf8(bytes)),

@@ -4,6 +4,8 @@
 //! Lives elsewhere: words (`scan`), shapes (`shapes`).
 //! Never here: a schema.
 
+use super::number::Number;
+use super::slot::Slot;
 use super::scan::{Scan, Scanner, Text};
 use super::shapes::{Place, Shapes, Step};
 use connect_api::data::{Keys, Map, SharedSlice, Str, Value};
@@ -22,36 +24,56 @@ pub(super) struct FreeReader<'s, 'a> {
 
 impl<'a> FreeReader<'_, 'a> {
     /// The value at the position. `place`: where objects begin here.
-    #[inline]
     pub(super) fn value(&mut self, place: Place) -> Scan<Value> {
         match self.scanner.peek() {
-            b'"' => {
-                let text = self.scanner.string()?;
-                Ok(Value::String(shared(self.source, text)))
-            }
             b'{' => self.object(place),
             b'[' => self.array(place),
-            b't' => self.scanner.literal("true").map(|()| Value::Boolean(true)),
-            b'f' => self.scanner.literal("false").map(|()| Value::Boolean(false)),
-            b'n' => self.scanner.literal("null").map(|()| Value::Null),
-            _ => self.number(),
+            _ => {
+                let mut value = Vec::with_capacity(1);
+                self.push_value(place, &mut value)?;
+                Ok(value.pop().unwrap_or_default())
+            }
         }
     }
 
+    /// Appends the value at the position. Values are made where they stay: moving one costs more than reading
+    /// it. Kept apart by how they lie in memory, or the compiler moves them all the same.
     #[inline(always)]
-    fn number(&mut self) -> Scan<Value> {
-        use super::number::Number;
-        Ok(match self.scanner.number()? {
-            Number::Integer { low, .. } => Value::Int64(low),
-            real => Value::Float64(real.double_value()),
-        })
+    fn push_value(&mut self, place: Place, values: &mut Vec<Value>) -> Scan<()> {
+        match self.scanner.peek() {
+            b'"' => {
+                let text = self.scanner.string()?;
+                Slot::new(values).fill_text(shared(self.source, text));
+            }
+            b'-' | b'0'..=b'9' => {
+                let number = self.scanner.number()?;
+                let slot = Slot::new(values);
+                match number {
+                    Number::Integer { low, .. } => slot.fill(Value::Int64(low)),
+                    real => slot.fill(Value::Float64(real.double_value())),
+                }
+            }
+            b'{' | b'[' => self.push_list(place, values)?,
+            _ => push_literal(&mut self.scanner, values)?,
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn push_list(&mut self, place: Place, values: &mut Vec<Value>) -> Scan<()> {
+        let slot = Slot::new(values);
+        match self.scanner.peek() {
+            b'{' => slot.fill(self.object(place)?),
+            _ => slot.fill(self.array(place)?),
+        }
+        Ok(())
     }
 
     fn array(&mut self, place: Place) -> Scan<Value> {
         self.scanner.enter()?;
         let mut elements = Vec::new();
         while self.scanner.next_element(elements.is_empty())? {
-            elements.push(self.value(place)?);
+            self.push_value(place, &mut elements)?;
         }
         self.scanner.leave();
         Ok(Value::Array(elements))
@@ -73,7 +95,7 @@ impl<'a> FreeReader<'_, 'a> {
                     Member::Stranger(key) => return self.stranger(begin, place, values, key),
                 },
             };
-            values.push(self.value(step.value)?);
+            self.push_value(step.value, &mut values)?;
             place = step.next;
         }
         self.scanner.leave();
@@ -82,6 +104,7 @@ impl<'a> FreeReader<'_, 'a> {
     }
 
     /// A member that was not predicted.
+    #[inline(never)]
     fn member(&mut self, place: Place, first: bool) -> Scan<Member<'a>> {
         let start = self.scanner.at;
         let Some(key) = self.scanner.next_member(first)? else {
@@ -95,6 +118,7 @@ impl<'a> FreeReader<'_, 'a> {
     }
 
     /// The rest of an object from a key on that is not learned.
+    #[inline(never)]
     fn stranger(
         &mut self,
         begin: Place,
@@ -106,7 +130,7 @@ impl<'a> FreeReader<'_, 'a> {
         let elsewhere = self.shapes.elsewhere(begin);
         keys.push(Value::String(shared(self.source, key)));
         loop {
-            values.push(self.value(elsewhere)?);
+            self.push_value(elsewhere, &mut values)?;
             match self.scanner.next_member(false)? {
                 Some(key) => keys.push(Value::String(shared(self.source, key))),
                 None => break,
@@ -115,6 +139,19 @@ impl<'a> FreeReader<'_, 'a> {
         self.scanner.leave();
         Ok(Value::Map(map_of_entries(keys, values)))
     }
+}
+
+#[inline(never)]
+fn push_literal(scanner: &mut Scanner<'_>, values: &mut Vec<Value>) -> Scan<()> {
+    let (word, value) = match scanner.peek() {
+        b't' => ("true", Value::Boolean(true)),
+        b'f' => ("false", Value::Boolean(false)),
+        b'n' => ("null", Value::Null),
+        _ => return Err(scanner.unexpected("a value")),
+    };
+    scanner.literal(word)?;
+    Slot::new(values).fill(value);
+    Ok(())
 }
 
 enum Member<'a> {

@@ -18,6 +18,7 @@ mod encoding;
 mod free;
 mod shapes;
 mod lead;
+mod slot;
 mod envelope;
 mod node;
 mod schema_in;
@@ -29,6 +30,8 @@ mod plans;
 mod schema_out;
 mod key_texts;
 mod text;
+mod fragment;
+mod integer;
 
 pub use config::{DecimalFormat, config_def};
 

@@ -9,6 +9,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
+/// Entries that are looked through by pointer before anything is hashed.
+const COMPARED_MAX: usize = 16;
+
 /// At most `schemas.cache.size` plans; the one that was used longest ago gives way.
 pub(super) struct PlanCache {
     entries: Vec<Entry>,
@@ -49,9 +52,14 @@ impl PlanCache {
         &mut self.entries[self.last]
     }
 
-    #[cold]
+    #[inline(never)]
     fn find_or_make(&mut self, schema: &Schema) -> usize {
         self.clock += 1;
+        let few = self.entries.iter_mut().take(COMPARED_MAX);
+        if let Some((at, entry)) = few.enumerate().find(|(_, entry)| entry.schema.ptr_eq(schema)) {
+            entry.used = self.clock;
+            return at;
+        }
         let hash = hash_of(schema);
         if self.size_max > 0 {
             let candidates = self.by_hash.get(&hash).map_or(&[][..], Vec::as_slice);

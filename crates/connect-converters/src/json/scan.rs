@@ -20,18 +20,32 @@ const NAME_LENGTH_MAX: usize = 50_000;
 /// UTF-16 units of a text that Jackson reads at most.
 const TEXT_LENGTH_MAX: usize = 20_000_000;
 
-/// Where a text stops to be JSON, and what would have gone on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SyntaxError {
-    pub at: usize,
-    pub found: Option<u8>,
-    pub expected: &'static str,
+/// Where a text stops to be JSON, and what would have gone on. A pointer, to keep good results small.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError(Box<Unexpected>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Unexpected {
+    at: usize,
+    found: Option<u8>,
+    expected: &'static str,
+}
+
+impl SyntaxError {
+    #[cold]
+    pub(crate) fn new(at: usize, found: Option<u8>, expected: &'static str) -> Self {
+        Self(Box::new(Unexpected {
+            at,
+            found,
+            expected,
+        }))
+    }
 }
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {} at byte {}, found ", self.expected, self.at)?;
-        match self.found {
+        write!(f, "expected {} at byte {}, found ", self.0.expected, self.0.at)?;
+        match self.0.found {
             None => f.write_str("the end"),
             Some(byte) if byte.is_ascii_graphic() => write!(f, "'{}'", char::from(byte)),
             Some(byte) => write!(f, "byte 0x{byte:02X}"),
@@ -100,11 +114,7 @@ impl<'a> Scanner<'a> {
 
     #[cold]
     pub(super) fn unexpected(&self, expected: &'static str) -> SyntaxError {
-        SyntaxError {
-            at: self.at,
-            found: self.text.get(self.at).copied(),
-            expected,
-        }
+        SyntaxError::new(self.at, self.text.get(self.at).copied(), expected)
     }
 
     #[inline(always)]
@@ -179,7 +189,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text in double quotes; the position is at the opening one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn string(&mut self) -> Scan<Text<'a>> {
         self.at += 1;
         let start = self.at;
@@ -283,7 +293,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A number; the position is at its sign or first digit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self) -> Scan<Number<'a>> {
         let start = self.at;
         let negative = self.peek() == b'-';

@@ -3,10 +3,10 @@
 //! Lives here: [`Schema`] to JSON.
 //! Source: `JsonConverter.asJsonSchema` of Apache Kafka 4.3.1.
 
+use super::integer::append_integer;
 use super::text::write_text;
 use super::write::{Plan, Writer};
 use connect_api::Result;
-use connect_api::data::java_number::append_integer;
 use connect_api::data::{Schema, Type};
 
 impl Writer<'_> {
@@ -55,7 +55,7 @@ impl Writer<'_> {
         }
         if let Some(version) = schema.version() {
             self.member("version");
-            append_integer(version, self.out);
+            append_integer(version.into(), self.out);
         }
         if let Some(doc) = schema.doc() {
             self.member("doc");

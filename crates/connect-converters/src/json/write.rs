@@ -5,11 +5,13 @@
 //! Never here: the envelope.
 //! Source: `JsonConverter.convertToJson` of Apache Kafka 4.3.1.
 
-use super::key_texts::{KeyTextsCache, Shape};
+use super::fragment::Fragment;
+use super::integer::append_integer;
+use super::key_texts::{KeyTexts, KeyTextsCache, Shape};
 use super::lenient::{DAY_MS, Logical, logical_name};
 use super::text::write_text;
 use super::{DecimalFormat, Options, base64};
-use connect_api::data::java_number::{append_double, append_float, append_integer};
+use connect_api::data::java_number::{append_double, append_float};
 use connect_api::data::{Map, Schema, Struct, Type, Value, logical};
 use connect_api::{ConnectError, Result};
 use std::io::Write;
@@ -43,7 +45,7 @@ struct StructPlan {
 
 struct Member {
     /// `{"id":` or `,"name":`
-    lead: Box<[u8]>,
+    lead: Fragment,
     plan: Plan,
 }
 
@@ -74,7 +76,7 @@ impl StructPlan {
             write_text(&field.name, &mut lead);
             lead.push(b':');
             Member {
-                lead: lead.into(),
+                lead: Fragment::new(&lead),
                 plan: Plan::new(&field.schema),
             }
         };
@@ -130,9 +132,9 @@ impl Writer<'_> {
         match (schema.schema_type(), value) {
             (Type::String, Value::String(text)) => write_text(text, self.out),
             (Type::Int64, Value::Int64(number)) => append_integer(*number, self.out),
-            (Type::Int32, Value::Int32(number)) => append_integer(*number, self.out),
-            (Type::Int16, Value::Int16(number)) => append_integer(*number, self.out),
-            (Type::Int8, Value::Int8(number)) => append_integer(*number, self.out),
+            (Type::Int32, Value::Int32(number)) => append_integer((*number).into(), self.out),
+            (Type::Int16, Value::Int16(number)) => append_integer((*number).into(), self.out),
+            (Type::Int8, Value::Int8(number)) => append_integer((*number).into(), self.out),
             (Type::Float64, Value::Float64(number)) => self.double(*number),
             (Type::Float32, Value::Float32(number)) => self.float(*number),
             (Type::Boolean, Value::Boolean(truth)) => self.boolean(*truth),
@@ -157,7 +159,7 @@ impl Writer<'_> {
             self.out.push(b'{');
         }
         for (member, value) in plan.members.iter_mut().zip(value.values()) {
-            self.out.extend_from_slice(&member.lead);
+            member.lead.append(self.out);
             self.value(&mut member.plan, value)?;
         }
         self.out.push(b'}');
@@ -188,7 +190,7 @@ impl Writer<'_> {
                         "Kafka Connect Date type should not have any time fields set to non-zero values.",
                     ));
                 }
-                append_integer((ms / DAY_MS) as i32, self.out);
+                append_integer(((ms / DAY_MS) as i32).into(), self.out);
             }
             (Logical::Time, Value::Timestamp(ms)) => {
                 if !(0..=DAY_MS).contains(ms) {
@@ -286,10 +288,9 @@ impl Writer<'_> {
             return Ok(());
         }
         if let Shape::Texts(texts) = self.key_texts.shape(map.shared_keys()) {
-            for (text, value) in texts.iter().zip(map.values()) {
-                self.out.extend_from_slice(text);
-                write(self, value)?;
-            }
+            let written = self.with_key_texts(&texts, map, write);
+            self.key_texts.give_back(texts);
+            return written;
         } else {
             for (i, (key, value)) in map.iter().enumerate() {
                 self.out.push(if i > 0 { b',' } else { b'{' });
@@ -297,6 +298,25 @@ impl Writer<'_> {
                 self.out.push(b':');
                 write(self, value)?;
             }
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// An object whose texts between the values are known.
+    #[inline]
+    fn with_key_texts(
+        &mut self,
+        texts: &KeyTexts,
+        map: &Map,
+        mut write: impl FnMut(&mut Self, &Value) -> Result<()>,
+    ) -> Result<()> {
+        if map.is_empty() {
+            self.out.push(b'{');
+        }
+        for (text, value) in texts.iter().zip(map.values()) {
+            text.append(self.out);
+            write(self, value)?;
         }
         self.out.push(b'}');
         Ok(())
@@ -340,9 +360,9 @@ impl Writer<'_> {
             Value::Null => self.out.extend_from_slice(b"null"),
             Value::String(text) => write_text(text, self.out),
             Value::Int64(number) => append_integer(*number, self.out),
-            Value::Int32(number) => append_integer(*number, self.out),
-            Value::Int16(number) => append_integer(*number, self.out),
-            Value::Int8(number) => append_integer(*number, self.out),
+            Value::Int32(number) => append_integer((*number).into(), self.out),
+            Value::Int16(number) => append_integer((*number).into(), self.out),
+            Value::Int8(number) => append_integer((*number).into(), self.out),
             Value::Float64(number) => self.double(*number),
             Value::Float32(number) => self.float(*number),
             Value::Boolean(truth) => self.boolean(*truth),
@@ -363,15 +383,12 @@ impl Writer<'_> {
 
     fn free_map(&mut self, map: &Map) -> Result<()> {
         match self.key_texts.shape(map.shared_keys()) {
-            Shape::Texts(texts) if !map.is_empty() => {
-                for (text, value) in texts.iter().zip(map.values()) {
-                    self.out.extend_from_slice(text);
-                    self.free(value)?;
-                }
-                self.out.push(b'}');
-                Ok(())
+            Shape::Texts(texts) => {
+                let written = self.with_key_texts(&texts, map, Self::free);
+                self.key_texts.give_back(texts);
+                written
             }
-            Shape::New | Shape::Texts(_) if map.keys().iter().all(|key| key.as_str().is_some()) => {
+            Shape::New if map.keys().iter().all(|key| key.as_str().is_some()) => {
                 self.members(map, Self::free)
             }
             _ => self.pairs(map, |writer, key, value| {

@@ -76,8 +76,8 @@ pub fn convert_to_decimal(value: &Value, scale: i32) -> Result<Arc<Decimal>> {
 
 /// An instant in milliseconds. Of a Timestamp the day, cut towards 1970; numbers count days.
 pub fn convert_to_date(schema: Option<&Schema>, value: &Value) -> Result<i64> {
-    let value = parsed(value)?;
-    if let Value::Timestamp(ms) = *value {
+    let meaning = Meaning::of(value)?;
+    if let Value::Timestamp(ms) = *meaning.value() {
         match schema.map(Schema::name) {
             None | Some(Some(logical::DATE)) => return Ok(ms),
             Some(Some(logical::TIMESTAMP)) => {
@@ -86,26 +86,26 @@ pub fn convert_to_date(schema: Option<&Schema>, value: &Value) -> Result<i64> {
             _ => {}
         }
     }
-    Ok(logical::decode_date(as_long_of(schema, &value)? as i32))
+    Ok(logical::decode_date(as_long_of(schema, &meaning)? as i32))
 }
 
 /// An instant of 1970-01-01 in milliseconds. Of a Timestamp the time of day; numbers count milliseconds.
 pub fn convert_to_time(schema: Option<&Schema>, value: &Value) -> Result<i64> {
-    let value = parsed(value)?;
-    if let Value::Timestamp(ms) = *value {
+    let meaning = Meaning::of(value)?;
+    if let Value::Timestamp(ms) = *meaning.value() {
         match schema.map(Schema::name) {
             None | Some(Some(logical::TIME)) => return Ok(ms),
             Some(Some(logical::TIMESTAMP)) => return logical::decode_time(time_of_day(ms) as i32),
             _ => {}
         }
     }
-    logical::decode_time(as_long_of(schema, &value)? as i32)
+    logical::decode_time(as_long_of(schema, &meaning)? as i32)
 }
 
 /// An instant in milliseconds. Numbers count milliseconds.
 pub fn convert_to_timestamp(schema: Option<&Schema>, value: &Value) -> Result<i64> {
-    let value = parsed(value)?;
-    if let Value::Timestamp(ms) = *value {
+    let meaning = Meaning::of(value)?;
+    if let Value::Timestamp(ms) = *meaning.value() {
         match schema.map(Schema::name) {
             None | Some(Some(logical::TIMESTAMP)) => return Ok(ms),
             Some(Some(logical::DATE)) => {
@@ -115,7 +115,7 @@ pub fn convert_to_timestamp(schema: Option<&Schema>, value: &Value) -> Result<i6
             _ => {}
         }
     }
-    as_long_of(schema, &value)
+    as_long_of(schema, &meaning)
 }
 
 /// A list, or a text that is one.
@@ -212,41 +212,63 @@ fn to_decimal(value: &Value, scale: impl FnOnce() -> Result<i32>) -> Result<Arc<
 }
 
 fn to_array<'a>(value: &'a Value, to: &dyn Display) -> Result<Cow<'a, [Value]>> {
-    match parsed(value)? {
-        Cow::Borrowed(Value::Array(elements)) => Ok(Cow::Borrowed(elements)),
-        Cow::Owned(Value::Array(elements)) => Ok(Cow::Owned(elements)),
-        other => Err(unable_to_convert_class(&other, class_of(&other), to)),
+    match Meaning::of(value)? {
+        Meaning::Given(Value::Array(elements)) => Ok(Cow::Borrowed(elements)),
+        Meaning::Parsed(Value::Array(elements)) => Ok(Cow::Owned(elements)),
+        other => Err(unable_to_convert_class(other.value(), other.class(), to)),
     }
 }
 
 fn to_map<'a>(value: &'a Value, to: &dyn Display) -> Result<Cow<'a, Map>> {
-    match parsed(value)? {
-        Cow::Borrowed(Value::Map(map)) => Ok(Cow::Borrowed(map)),
-        Cow::Owned(Value::Map(map)) => Ok(Cow::Owned(map)),
-        other => Err(unable_to_convert_class(&other, class_of(&other), to)),
+    match Meaning::of(value)? {
+        Meaning::Given(Value::Map(map)) => Ok(Cow::Borrowed(map)),
+        Meaning::Parsed(Value::Map(map)) => Ok(Cow::Owned(map)),
+        other => Err(unable_to_convert_class(other.value(), other.class(), to)),
     }
 }
 
-/// The value, or what it means when it is a text.
-fn parsed(value: &Value) -> Result<Cow<'_, Value>> {
-    match value {
-        Value::Null => Err(null_value()),
-        Value::String(text) => match parse_string(text).value {
-            Value::Null => Err(parsed_to_null()),
-            parsed => Ok(Cow::Owned(parsed)),
-        },
-        _ => Ok(Cow::Borrowed(value)),
+/// A value, or what it means when it is a text.
+enum Meaning<'a> {
+    Given(&'a Value),
+    Parsed(Value),
+}
+
+impl<'a> Meaning<'a> {
+    fn of(value: &'a Value) -> Result<Self> {
+        match value {
+            Value::Null => Err(null_value()),
+            Value::String(text) => match parse_string(text).value {
+                Value::Null => Err(parsed_to_null()),
+                parsed => Ok(Meaning::Parsed(parsed)),
+            },
+            _ => Ok(Meaning::Given(value)),
+        }
+    }
+
+    fn value(&self) -> &Value {
+        match self {
+            Meaning::Given(value) => value,
+            Meaning::Parsed(value) => value,
+        }
+    }
+
+    /// Java parses maps into another class than converters make.
+    fn class(&self) -> &'static str {
+        match self {
+            Meaning::Parsed(Value::Map(_)) => "java.util.LinkedHashMap",
+            _ => self.value().java_class(),
+        }
     }
 }
 
 /// The whole part of a number.
 fn as_long(schema: Option<&Schema>, value: &Value) -> Result<i64> {
-    as_long_of(schema, &Cow::Borrowed(value))
+    as_long_of(schema, &Meaning::Given(value))
 }
 
-fn as_long_of(schema: Option<&Schema>, value: &Cow<'_, Value>) -> Result<i64> {
+fn as_long_of(schema: Option<&Schema>, meaning: &Meaning<'_>) -> Result<i64> {
     let mut not_a_number = None;
-    match value.as_ref() {
+    match meaning.value() {
         Value::Int8(number) => return Ok(i64::from(*number)),
         Value::Int16(number) => return Ok(i64::from(*number)),
         Value::Int32(number) => return Ok(i64::from(*number)),
@@ -267,8 +289,8 @@ fn as_long_of(schema: Option<&Schema>, value: &Cow<'_, Value>) -> Result<i64> {
         _ => {}
     }
     let error = match schema {
-        Some(schema) => unable_to_convert_class(value, class_of(value), schema),
-        None => unable_to_convert_class(value, class_of(value), &"a number"),
+        Some(schema) => unable_to_convert_class(meaning.value(), meaning.class(), schema),
+        None => unable_to_convert_class(meaning.value(), meaning.class(), &"a number"),
     };
     Err(match not_a_number {
         Some(cause) => error.caused_by(cause),
@@ -321,14 +343,6 @@ struct Bare(Type);
 impl Display for Bare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Schema{{{}}}", self.0)
-    }
-}
-
-/// Java parses maps into another class than converters make.
-fn class_of(value: &Cow<'_, Value>) -> &'static str {
-    match value {
-        Cow::Owned(Value::Map(_)) => "java.util.LinkedHashMap",
-        _ => value.java_class(),
     }
 }
 
