@@ -47,8 +47,8 @@ Parts:
   kafka-file-json           2 M records, JsonConverter with schemas.enable=false
   kafka-file-json-schemas   2 M records, JsonConverter with schemas.enable=true
   file-kafka-string         8 M lines of 100 bytes, StringConverter, into a topic
-  file-kafka-json           2 M lines, JsonConverter with schemas.enable=false
-  file-kafka-json-schemas   2 M lines, JsonConverter with schemas.enable=true
+  file-kafka-json           4 M lines, JsonConverter with schemas.enable=false
+  file-kafka-json-schemas   4 M lines, JsonConverter with schemas.enable=true
   start                     Time from the start of the process to the first record; memory at rest
   client                    kafka-client alone against rdkafka (bench/client-cost; needs a C compiler)
 

@@ -28,7 +28,7 @@ pub fn produce(work: &Work) -> Result<f64> {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &work.bootstrap)
         .set("acks", "all")
-        .set("enable.idempotence", "true")
+        .set("enable.idempotence", work.idempotence.name())
         .set("compression.type", work.compression.name())
         .set("batch.size", work.batch_bytes.to_string())
         // By default 10000, which would end batches of small records before `batch.size` does.

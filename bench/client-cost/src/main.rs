@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use librdkafka::Topics;
-use work::{Action, Compression, Work};
+use work::{Action, Compression, Idempotence, Work};
 
 const HELP: &str = "\
 client-cost [options]: CPU-microseconds per record of kafka-client and of rdkafka 0.39
@@ -115,33 +115,38 @@ fn compare(options: &Options) -> Result<()> {
     let topics = Topics::new(&bootstrap)?;
     let mut rows = Vec::new();
     for (batch_bytes, batch) in BATCH_SIZES {
-        for compression in [Compression::None, Compression::Lz4] {
+        for (compression, compressed) in [(Compression::None, ""), (Compression::Lz4, ", lz4")] {
             let work = Work {
                 bootstrap: bootstrap.clone(),
                 topic: String::new(),
                 action: Action::Produce,
                 compression,
+                idempotence: Idempotence::Yes,
                 batch_bytes,
                 records: options.records,
             };
-            let what = match compression {
-                Compression::None => format!("batches of {batch}"),
-                Compression::Lz4 => format!("batches of {batch}, lz4"),
-            };
-            let (produced, topic) = produce_in_turn(&topics, work.clone(), options.rounds)?;
-            rows.push(Row {
-                title: format!("produce, {what}"),
-                costs: produced,
-            });
+            let what = format!("batches of {batch}{compressed}");
+            let (costs, topic) = produce_in_turn(&topics, &work, options.rounds)?;
+            let title = format!("produce, idempotent, {what}");
+            rows.push(Row { title, costs });
+
             let consume = Work {
                 action: Action::Consume,
                 topic: topic.clone(),
+                ..work.clone()
+            };
+            let costs = in_turn(options.rounds, |client| run(client, &consume))?;
+            let title = format!("consume, {what}");
+            rows.push(Row { title, costs });
+            topics.delete(&topic)?;
+
+            let twice_is_seen_twice = Work {
+                idempotence: Idempotence::No,
                 ..work
             };
-            rows.push(Row {
-                title: format!("consume, {what}"),
-                costs: in_turn(options.rounds, |client| run(client, &consume))?,
-            });
+            let (costs, topic) = produce_in_turn(&topics, &twice_is_seen_twice, options.rounds)?;
+            let title = format!("produce, not idempotent, {what}");
+            rows.push(Row { title, costs });
             topics.delete(&topic)?;
         }
     }
@@ -157,7 +162,7 @@ fn compare(options: &Options) -> Result<()> {
 /// both clients then consume the same batches.
 fn produce_in_turn(
     topics: &Topics,
-    work: Work,
+    work: &Work,
     rounds: u32,
 ) -> Result<(Vec<(&'static str, f64)>, String)> {
     let mut kept = None;
@@ -166,10 +171,11 @@ fn produce_in_turn(
         number += 1;
         let work = Work {
             topic: format!(
-                "client-cost-{}-{}-{}-{number}",
+                "client-cost-{}-{}-{}-{}-{number}",
                 std::process::id(),
                 work.batch_bytes,
-                work.compression.name()
+                work.compression.name(),
+                work.idempotence.name()
             ),
             ..work.clone()
         };
@@ -211,8 +217,11 @@ fn run(client: &str, work: &Work) -> Result<f64> {
     );
     let cost: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
     eprintln!(
-        "  {client:<18} {:?} {:?} {:>7}: {cost:.3} us per record",
-        work.action, work.compression, work.batch_bytes
+        "  {client:<18} {:?} {:<4} idempotence={:<5} {:>7}: {cost:.3} us per record",
+        work.action,
+        work.compression.name(),
+        work.idempotence.name(),
+        work.batch_bytes
     );
     Ok(cost)
 }

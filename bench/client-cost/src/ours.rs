@@ -28,7 +28,7 @@ pub fn produce(work: &Work) -> Result<f64> {
         let parsed = ProducerSettings::parse([
             ("bootstrap.servers", work.bootstrap.as_str()),
             ("acks", "all"),
-            ("enable.idempotence", "true"),
+            ("enable.idempotence", work.idempotence.name()),
             ("compression.type", work.compression.name()),
             ("batch.size", &batch_bytes),
             ("linger.ms", "5"),

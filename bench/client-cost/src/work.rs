@@ -28,6 +28,25 @@ impl Compression {
     }
 }
 
+/// Whether a broker recognises a batch that is sent twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idempotence {
+    /// The default of Java's producer and ours; a worker needs it to keep the order.
+    Yes,
+    /// The default of librdkafka.
+    No,
+}
+
+impl Idempotence {
+    /// As Kafka's `enable.idempotence` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "true",
+            Self::No => "false",
+        }
+    }
+}
+
 /// What one process does once.
 #[derive(Debug, Clone)]
 pub struct Work {
@@ -35,6 +54,8 @@ pub struct Work {
     pub topic: String,
     pub action: Action,
     pub compression: Compression,
+    /// Of the producer.
+    pub idempotence: Idempotence,
     /// `batch.size` of the producer.
     pub batch_bytes: usize,
     pub records: u64,
@@ -57,14 +78,24 @@ impl Work {
             self.topic.clone(),
             action.to_owned(),
             self.compression.name().to_owned(),
+            self.idempotence.name().to_owned(),
             self.batch_bytes.to_string(),
             self.records.to_string(),
         ]
     }
 
     pub fn from_arguments(arguments: &[String]) -> Result<Self> {
-        let [bootstrap, topic, action, compression, batch_bytes, records] = arguments else {
-            bail!("measure: six arguments expected, got {}", arguments.len());
+        let [
+            bootstrap,
+            topic,
+            action,
+            compression,
+            idempotence,
+            batch_bytes,
+            records,
+        ] = arguments
+        else {
+            bail!("measure: seven arguments expected, got {}", arguments.len());
         };
         Ok(Self {
             bootstrap: bootstrap.clone(),
@@ -78,6 +109,11 @@ impl Work {
                 "none" => Compression::None,
                 "lz4" => Compression::Lz4,
                 other => bail!("none or lz4, got {other}"),
+            },
+            idempotence: match idempotence.as_str() {
+                "true" => Idempotence::Yes,
+                "false" => Idempotence::No,
+                other => bail!("true or false, got {other}"),
             },
             batch_bytes: batch_bytes.parse()?,
             records: records.parse()?,

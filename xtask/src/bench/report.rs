@@ -227,7 +227,7 @@ impl Results {
         text.push_str(
             "\n### The client alone\n\n\
              CPU-microseconds of the process per record of 100 bytes, one partition, after the warm-up. Producers wait for \
-             all replicas and are idempotent; consumers check checksums and touch every value.\n\n",
+             all replicas; consumers check checksums and touch every value.\n\n",
         );
         let mut rows = Vec::new();
         for row in &self.client {
