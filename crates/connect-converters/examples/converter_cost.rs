@@ -55,7 +55,10 @@ const ROUNDS: usize = 200;
 
 fn main() {
     let filter = std::env::args().nth(1).unwrap_or_default();
-    println!("{:<44} {:>6} {:>10} {:>12}", "per record", "bytes", "ns", "allocations");
+    println!(
+        "{:<44} {:>6} {:>10} {:>12}",
+        "per record", "bytes", "ns", "allocations"
+    );
     let cases = cases();
     let exact = cases.iter().any(|case| case.name == filter);
     for case in cases {
@@ -133,7 +136,11 @@ fn nested(i: usize) -> String {
 
 /// Members that are data.
 fn wild(i: usize) -> String {
-    format!(r#"{{"sensor-{i}":{i},"sensor-{}":2,"sensor-{}":3.25}}"#, i + 1, i * 7)
+    format!(
+        r#"{{"sensor-{i}":{i},"sensor-{}":2,"sensor-{}":3.25}}"#,
+        i + 1,
+        i * 7
+    )
 }
 
 const SCHEMA: &str = r#"{"type":"struct","fields":[{"type":"int64","optional":false,"field":"id"},{"type":"string","optional":true,"field":"name"},{"type":"double","optional":true,"field":"amount"},{"type":"boolean","optional":true,"field":"active"},{"type":"string","optional":true,"field":"city"},{"type":"int64","optional":false,"name":"org.apache.kafka.connect.data.Timestamp","version":1,"field":"ts"}],"optional":false,"name":"customers.Value"}"#;
@@ -188,7 +195,10 @@ fn string() -> Box<dyn Converter> {
     configured(StringConverter::new(), &[])
 }
 
-fn configured(mut converter: impl Converter + 'static, configs: &[(&str, &str)]) -> Box<dyn Converter> {
+fn configured(
+    mut converter: impl Converter + 'static,
+    configs: &[(&str, &str)],
+) -> Box<dyn Converter> {
     let configs = Properties::from_iter(configs.iter().copied());
     converter
         .configure(&configs, ConverterType::Value)
@@ -250,7 +260,9 @@ fn read(name: &str, mut converter: Box<dyn Converter>, record: impl Fn(usize) ->
 
 fn write(name: &str, mut converter: Box<dyn Converter>, values: Vec<SchemaAndValue>) -> Case {
     let mut buffer = Vec::new();
-    let bytes = |data: &SchemaAndValue, converter: &mut Box<dyn Converter>, buffer: &mut Vec<u8>| {
+    let bytes = |data: &SchemaAndValue,
+                 converter: &mut Box<dyn Converter>,
+                 buffer: &mut Vec<u8>| {
         let bytes = converter.from_connect_data("topic", data.schema.as_ref(), &data.value, buffer);
         black_box(bytes.expect("good values")).map_or(0, <[u8]>::len)
     };
@@ -266,7 +278,10 @@ fn write(name: &str, mut converter: Box<dyn Converter>, values: Vec<SchemaAndVal
 }
 
 /// What `read` makes of records.
-fn values(mut converter: Box<dyn Converter>, record: impl Fn(usize) -> String) -> Vec<SchemaAndValue> {
+fn values(
+    mut converter: Box<dyn Converter>,
+    record: impl Fn(usize) -> String,
+) -> Vec<SchemaAndValue> {
     let fetched = Fetched::of(record);
     let read = |record| converter.to_connect_data("topic", Some(record));
     fetched
@@ -277,7 +292,12 @@ fn values(mut converter: Box<dyn Converter>, record: impl Fn(usize) -> String) -
 }
 
 /// In and out again, the values dropped: a topic copied.
-fn both(name: &str, mut reads: Box<dyn Converter>, mut writes: Box<dyn Converter>, record: impl Fn(usize) -> String) -> Case {
+fn both(
+    name: &str,
+    mut reads: Box<dyn Converter>,
+    mut writes: Box<dyn Converter>,
+    record: impl Fn(usize) -> String,
+) -> Case {
     let fetched = Fetched::of(record);
     let mut batch: Vec<SchemaAndValue> = Vec::with_capacity(BATCH);
     let mut buffer = Vec::new();
@@ -290,7 +310,12 @@ fn both(name: &str, mut reads: Box<dyn Converter>, mut writes: Box<dyn Converter
                 batch.push(data.expect("good records"));
                 if batch.len() == BATCH {
                     for data in batch.drain(..) {
-                        let bytes = writes.from_connect_data("topic", data.schema.as_ref(), &data.value, &mut buffer);
+                        let bytes = writes.from_connect_data(
+                            "topic",
+                            data.schema.as_ref(),
+                            &data.value,
+                            &mut buffer,
+                        );
                         black_box(bytes.expect("good values"));
                     }
                 }
@@ -305,16 +330,56 @@ fn cases() -> Vec<Case> {
         write("string write", string(), values(string(), payload)),
         read("json free read", json(false), payload),
         write("json free write", json(false), values(json(false), payload)),
-        both("json free read and write", json(false), json(false), payload),
+        both(
+            "json free read and write",
+            json(false),
+            json(false),
+            payload,
+        ),
         both("json free to java text", json(false), string(), payload),
-        both("json free read and write, spaced", json(false), json(false), spaced),
-        both("json free read and write, changing", json(false), json(false), changing),
-        both("json free read and write, nested", json(false), json(false), nested),
-        both("json free read and write, wild", json(false), json(false), wild),
+        both(
+            "json free read and write, spaced",
+            json(false),
+            json(false),
+            spaced,
+        ),
+        both(
+            "json free read and write, changing",
+            json(false),
+            json(false),
+            changing,
+        ),
+        both(
+            "json free read and write, nested",
+            json(false),
+            json(false),
+            nested,
+        ),
+        both(
+            "json free read and write, wild",
+            json(false),
+            json(false),
+            wild,
+        ),
         read("json envelope read", json(true), enveloped),
         write("json envelope write", json(true), structs()),
-        both("json envelope read and write", json(true), json(true), enveloped),
-        both("json envelope read and write, four schemas", json(true), json(true), enveloped_four),
-        both("json envelope to java text", json(true), string(), enveloped),
+        both(
+            "json envelope read and write",
+            json(true),
+            json(true),
+            enveloped,
+        ),
+        both(
+            "json envelope read and write, four schemas",
+            json(true),
+            json(true),
+            enveloped_four,
+        ),
+        both(
+            "json envelope to java text",
+            json(true),
+            string(),
+            enveloped,
+        ),
     ]
 }

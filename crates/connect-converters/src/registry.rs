@@ -5,7 +5,7 @@
 
 use crate::{
     BooleanConverter, ByteArrayConverter, DoubleConverter, FloatConverter, IntegerConverter,
-    JsonConverter, LongConverter, ShortConverter, StringConverter,
+    JsonConverter, LongConverter, ShortConverter, SimpleHeaderConverter, StringConverter,
 };
 use crate::{boolean, byte_array, json, number, string};
 use connect_api::{Converter, HeaderConverter};
@@ -20,11 +20,14 @@ macro_rules! converters {
             &[$(($class, || Box::new(<$converter>::new()))),+];
 
         const HEADER_CONVERTERS: &[(&str, MakeHeaderConverter)] =
-            &[$(($class, || Box::new(<$converter>::new()))),+];
+            &[$(($class, || Box::new(<$converter>::new())),)+ (SIMPLE_HEADER, || Box::new(SimpleHeaderConverter))];
 
         const CONFIG_DEFS: &[(&str, fn() -> ConfigDef)] = &[$(($class, $config_def)),+];
     };
 }
+
+/// Serves headers only.
+const SIMPLE_HEADER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
 
 converters! {
     "org.apache.kafka.connect.json.JsonConverter" => JsonConverter, json::config_def;

@@ -68,14 +68,19 @@ fn make<T: Copy>(line: &Line, list: &[(&str, T)]) -> anyhow::Result<T> {
 
 fn as_converter(line: &Line, is_key: bool, input: Input) -> anyhow::Result<Answer> {
     let mut converter = make(line, converters())?();
-    let converter_type = if is_key { ConverterType::Key } else { ConverterType::Value };
+    let converter_type = if is_key {
+        ConverterType::Key
+    } else {
+        ConverterType::Value
+    };
     if let Err(error) = converter.configure(&config(line), converter_type) {
         return Ok(Answer::Error(error, Some(Stage::Configure)));
     }
     Ok(match input {
         Input::Data(data) => {
             let mut buffer = b"what the last record left".to_vec();
-            let bytes = converter.from_connect_data("t", data.schema.as_ref(), &data.value, &mut buffer);
+            let bytes =
+                converter.from_connect_data("t", data.schema.as_ref(), &data.value, &mut buffer);
             applied(bytes, |bytes| Answer::Bytes(bytes.map(<[u8]>::to_vec)))
         }
         Input::Bytes(bytes) => {
@@ -93,7 +98,9 @@ fn as_header_converter(line: &Line, input: Input) -> anyhow::Result<Answer> {
     Ok(match input {
         Input::Data(data) => {
             let bytes = converter.from_connect_header("t", "h", data.schema.as_ref(), &data.value);
-            applied(bytes, |bytes| Answer::Bytes(bytes.map(|bytes| bytes.to_vec())))
+            applied(bytes, |bytes| {
+                Answer::Bytes(bytes.map(|bytes| bytes.to_vec()))
+            })
         }
         Input::Bytes(bytes) => {
             let bytes = bytes.as_ref().map(SharedSlice::whole);

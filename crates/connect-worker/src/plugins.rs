@@ -46,21 +46,31 @@ impl AnyConnector {
 
 impl Plugins {
     pub fn source<C: SourceConnector + Plugin + Default + 'static>(&mut self) -> &mut Self {
-        self.connectors.insert(C::CLASS, ConnectorMaker::Source(|| Box::<C>::default()));
+        self.connectors
+            .insert(C::CLASS, ConnectorMaker::Source(|| Box::<C>::default()));
         self
     }
 
     pub fn sink<C: SinkConnector + Plugin + Default + 'static>(&mut self) -> &mut Self {
-        self.connectors.insert(C::CLASS, ConnectorMaker::Sink(|| Box::<C>::default()));
+        self.connectors
+            .insert(C::CLASS, ConnectorMaker::Sink(|| Box::<C>::default()));
         self
     }
 
-    pub fn converter(&mut self, class: &'static str, make: fn() -> Box<dyn Converter>) -> &mut Self {
+    pub fn converter(
+        &mut self,
+        class: &'static str,
+        make: fn() -> Box<dyn Converter>,
+    ) -> &mut Self {
         self.converters.insert(class, make);
         self
     }
 
-    pub fn header_converter(&mut self, class: &'static str, make: fn() -> Box<dyn HeaderConverter>) -> &mut Self {
+    pub fn header_converter(
+        &mut self,
+        class: &'static str,
+        make: fn() -> Box<dyn HeaderConverter>,
+    ) -> &mut Self {
         self.header_converters.insert(class, make);
         self
     }
@@ -89,7 +99,10 @@ impl Plugins {
     pub fn new_converter(&self, name: &str) -> Result<Box<dyn Converter>, String> {
         match find(&self.converters, name, "Converter") {
             Found::One(_, make) => Ok(make()),
-            _ => Err(format!("Class {name} could not be found. Available converters are: {}", list(&self.converters))),
+            _ => Err(format!(
+                "Class {name} could not be found. Available converters are: {}",
+                list(&self.converters)
+            )),
         }
     }
 

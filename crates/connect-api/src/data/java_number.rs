@@ -202,7 +202,11 @@ mod tests {
             let exact = (seed >> 16) as f64 % 1e7 / power;
             let sign = if seed & 1 == 0 { 1.0 } else { -1.0 };
             // The number, and its neighbours, which are not short.
-            for bits in [exact.to_bits().wrapping_sub(1), exact.to_bits(), exact.to_bits() + 1] {
+            for bits in [
+                exact.to_bits().wrapping_sub(1),
+                exact.to_bits(),
+                exact.to_bits() + 1,
+            ] {
                 let number = f64::from_bits(bits) * sign;
                 if !(1e-3..1e7).contains(&number.abs()) {
                     continue;

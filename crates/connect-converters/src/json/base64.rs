@@ -26,12 +26,22 @@ pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     let (triples, rest) = bytes.as_chunks::<3>();
     for [a, b, c] in triples {
         let bits = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
-        out.extend_from_slice(&[digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), digit(bits)]);
+        out.extend_from_slice(&[
+            digit(bits >> 18),
+            digit(bits >> 12),
+            digit(bits >> 6),
+            digit(bits),
+        ]);
     }
     match rest {
         [a, b] => {
             let bits = u32::from(*a) << 16 | u32::from(*b) << 8;
-            out.extend_from_slice(&[digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), PADDING]);
+            out.extend_from_slice(&[
+                digit(bits >> 18),
+                digit(bits >> 12),
+                digit(bits >> 6),
+                PADDING,
+            ]);
         }
         [a] => {
             let bits = u32::from(*a) << 16;

@@ -322,7 +322,10 @@ pub(super) fn read_content(
 }
 
 /// The one value of a text, space before it skipped.
-pub(super) fn read_document(text: &str, start: usize) -> std::result::Result<Node<'_>, SyntaxError> {
+pub(super) fn read_document(
+    text: &str,
+    start: usize,
+) -> std::result::Result<Node<'_>, SyntaxError> {
     if start == text.len() {
         return Ok(Node::Missing);
     }

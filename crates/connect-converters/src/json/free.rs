@@ -5,9 +5,9 @@
 //! Never here: a schema.
 
 use super::number::Number;
-use super::slot::Slot;
 use super::scan::{Scan, Scanner, Text};
 use super::shapes::{Place, Shapes, Step};
+use super::slot::Slot;
 use connect_api::data::{Keys, Map, SharedSlice, Str, Value};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -123,7 +123,11 @@ impl KeyTextsCache {
         self.seen.swap_remove(at);
         let place = next_place(self.kept.len(), &mut self.next, KEPT_MAX);
         // Texts that are lent out come back to a place that is theirs, or to none.
-        if self.kept.get(place).is_some_and(|kept| matches!(kept.texts, State::Lent)) {
+        if self
+            .kept
+            .get(place)
+            .is_some_and(|kept| matches!(kept.texts, State::Lent))
+        {
             return Shape::New;
         }
         let texts = match KeyTexts::new(keys) {
@@ -131,7 +135,14 @@ impl KeyTextsCache {
             None => State::OtherKeys,
         };
         let keys_kept = Arc::downgrade(keys);
-        put(&mut self.kept, place, Kept { keys: keys_kept, texts });
+        put(
+            &mut self.kept,
+            place,
+            Kept {
+                keys: keys_kept,
+                texts,
+            },
+        );
         self.shape(keys)
     }
 }

@@ -22,7 +22,11 @@ pub(super) struct Lenient<'o, 'a> {
 
 impl<'a> Lenient<'_, 'a> {
     /// The value of a node. `None` as the node: a member that is not there.
-    pub(super) fn convert(&self, schema: Option<&Schema>, node: Option<&Node<'a>>) -> Result<Value> {
+    pub(super) fn convert(
+        &self,
+        schema: Option<&Schema>,
+        node: Option<&Node<'a>>,
+    ) -> Result<Value> {
         match (schema, node) {
             (Some(schema), None | Some(Node::Null)) => self.null(schema),
             (Some(schema), Some(node)) => match logical_name(schema) {

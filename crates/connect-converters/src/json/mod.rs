@@ -10,28 +10,28 @@
 //! it in Java's order. The fast one gives up at the first surprise, so every error message has one origin.
 //! Source: `org.apache.kafka.connect.json` of Apache Kafka 4.3.1, Jackson 2.21.2.
 
-mod config;
-mod scan;
-mod number;
-mod swar;
-mod encoding;
-mod free;
-mod shapes;
-mod lead;
-mod slot;
-mod envelope;
-mod node;
-mod schema_in;
-mod lenient;
-mod typed;
 mod base64;
-mod write;
-mod plans;
-mod schema_out;
-mod key_texts;
-mod text;
+mod config;
+mod encoding;
+mod envelope;
 mod fragment;
+mod free;
 mod integer;
+mod key_texts;
+mod lead;
+mod lenient;
+mod node;
+mod number;
+mod plans;
+mod scan;
+mod schema_in;
+mod schema_out;
+mod shapes;
+mod slot;
+mod swar;
+mod text;
+mod typed;
+mod write;
 
 pub use config::{DecimalFormat, config_def};
 
@@ -243,8 +243,10 @@ impl JsonConverter {
 
 #[cold]
 fn not_json(cause: SyntaxError) -> ConnectError {
-    ConnectError::data("Converting byte[] to Kafka Connect data failed due to serialization error: ")
-        .caused_by(cause)
+    ConnectError::data(
+        "Converting byte[] to Kafka Connect data failed due to serialization error: ",
+    )
+    .caused_by(cause)
 }
 
 impl Converter for JsonConverter {

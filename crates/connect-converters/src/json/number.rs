@@ -30,9 +30,7 @@ const F64_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
-const F32_POWERS: [f32; 11] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10,
-];
+const F32_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 impl Number<'_> {
     /// `longValue`: the whole part, its low 64 bits.
@@ -74,7 +72,9 @@ impl Number<'_> {
         match *self {
             Number::Integer { low, raw: None } => low as f64,
             Number::Integer { raw: Some(raw), .. } => parsed(raw),
-            Number::Real { mantissa: Some(0), .. } => 0.0,
+            Number::Real {
+                mantissa: Some(0), ..
+            } => 0.0,
             Number::Real {
                 negative,
                 mantissa: Some(mantissa),
@@ -95,7 +95,11 @@ impl Number<'_> {
                 };
                 if negative { -magnitude } else { magnitude }
             }
-            Number::Real { mantissa: None, raw, .. } if is_zero(raw) => 0.0,
+            Number::Real {
+                mantissa: None,
+                raw,
+                ..
+            } if is_zero(raw) => 0.0,
             Number::Real { raw, .. } => parsed(raw),
         }
     }
@@ -105,7 +109,9 @@ impl Number<'_> {
         match *self {
             Number::Integer { low, raw: None } => low as f32,
             Number::Integer { raw: Some(raw), .. } => parsed_float(raw),
-            Number::Real { mantissa: Some(0), .. } => 0.0,
+            Number::Real {
+                mantissa: Some(0), ..
+            } => 0.0,
             Number::Real {
                 negative,
                 mantissa: Some(mantissa),
@@ -125,7 +131,11 @@ impl Number<'_> {
                 };
                 if negative { -magnitude } else { magnitude }
             }
-            Number::Real { mantissa: None, raw, .. } if is_zero(raw) => 0.0,
+            Number::Real {
+                mantissa: None,
+                raw,
+                ..
+            } if is_zero(raw) => 0.0,
             Number::Real { raw, .. } => parsed_float(raw),
         }
     }
@@ -144,8 +154,7 @@ impl Number<'_> {
                 scale,
                 raw,
             } => {
-                let magnitude =
-                    mantissa.map_or_else(|| digits_of(coefficient(raw)), BigUint::from);
+                let magnitude = mantissa.map_or_else(|| digits_of(coefficient(raw)), BigUint::from);
                 Decimal::new(signed(negative, magnitude), scale)
             }
         }
@@ -167,7 +176,9 @@ fn coefficient(raw: &str) -> &[u8] {
 }
 
 fn is_zero(raw: &str) -> bool {
-    coefficient(raw).iter().all(|byte| matches!(byte, b'0' | b'.' | b'-'))
+    coefficient(raw)
+        .iter()
+        .all(|byte| matches!(byte, b'0' | b'.' | b'-'))
 }
 
 fn digits_of(text: &[u8]) -> BigUint {

@@ -56,15 +56,24 @@ impl PlanCache {
     fn find_or_make(&mut self, schema: &Schema) -> usize {
         self.clock += 1;
         let few = self.entries.iter_mut().take(COMPARED_MAX);
-        if let Some((at, entry)) = few.enumerate().find(|(_, entry)| entry.schema.ptr_eq(schema)) {
+        if let Some((at, entry)) = few
+            .enumerate()
+            .find(|(_, entry)| entry.schema.ptr_eq(schema))
+        {
             entry.used = self.clock;
             return at;
         }
         let hash = hash_of(schema);
         if self.size_max > 0 {
             let candidates = self.by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
-            let pointers = candidates.iter().find(|i| self.entries[**i].schema.ptr_eq(schema));
-            let equal = || candidates.iter().find(|i| self.entries[**i].schema == *schema);
+            let pointers = candidates
+                .iter()
+                .find(|i| self.entries[**i].schema.ptr_eq(schema));
+            let equal = || {
+                candidates
+                    .iter()
+                    .find(|i| self.entries[**i].schema == *schema)
+            };
             if let Some(at) = pointers.or_else(equal).copied() {
                 self.entries[at].schema = schema.clone();
                 self.entries[at].used = self.clock;

@@ -44,7 +44,11 @@ impl SyntaxError {
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {} at byte {}, found ", self.0.expected, self.0.at)?;
+        write!(
+            f,
+            "expected {} at byte {}, found ",
+            self.0.expected, self.0.at
+        )?;
         match self.0.found {
             None => f.write_str("the end"),
             Some(byte) if byte.is_ascii_graphic() => write!(f, "'{}'", char::from(byte)),

@@ -53,7 +53,9 @@ impl<'a> Lenient<'_, 'a> {
         if let Some(Node::Object(parameters)) = node.get("parameters") {
             for (name, value) in parameters {
                 let Some(value) = value.text() else {
-                    return Err(ConnectError::data("Schema parameters must have string values."));
+                    return Err(ConnectError::data(
+                        "Schema parameters must have string values.",
+                    ));
                 };
                 builder = builder.parameter(&**name, &**value);
             }
@@ -70,9 +72,9 @@ impl<'a> Lenient<'_, 'a> {
             Some(items) => self.schema(items)?,
             None => None,
         };
-        elements.map(SchemaBuilder::array).ok_or_else(|| {
-            ConnectError::data("Array schema did not specify the element type")
-        })
+        elements
+            .map(SchemaBuilder::array)
+            .ok_or_else(|| ConnectError::data("Array schema did not specify the element type"))
     }
 
     fn map_schema(&self, node: &Node<'a>) -> Result<SchemaBuilder> {

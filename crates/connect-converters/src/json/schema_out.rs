@@ -47,7 +47,11 @@ impl Writer<'_> {
             _ => {}
         }
         self.member("optional");
-        let optional: &[u8] = if schema.is_optional() { b"true" } else { b"false" };
+        let optional: &[u8] = if schema.is_optional() {
+            b"true"
+        } else {
+            b"false"
+        };
         self.out.extend_from_slice(optional);
         if let Some(name) = schema.name() {
             self.member("name");

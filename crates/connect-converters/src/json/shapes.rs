@@ -102,7 +102,10 @@ impl Shapes {
             next: follower.next,
             value: follower.value,
         };
-        follower.lead.begins(rest).then_some((step, follower.lead.len()))
+        follower
+            .lead
+            .begins(rest)
+            .then_some((step, follower.lead.len()))
     }
 
     /// The member of that key, which is learned if it may be; `lead` are its bytes up to the value.

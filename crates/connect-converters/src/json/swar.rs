@@ -110,7 +110,11 @@ mod tests {
                 assert_eq!(plain_prefix(&bytes), expected, "byte {byte} at {place}");
                 let expected = if byte >= 0xF0 { place } else { expected };
                 let mut out = b"x".to_vec();
-                assert_eq!(copy_unescaped(&bytes, &mut out), expected, "byte {byte} at {place}");
+                assert_eq!(
+                    copy_unescaped(&bytes, &mut out),
+                    expected,
+                    "byte {byte} at {place}"
+                );
                 assert_eq!(out[1..], bytes[..expected]);
             }
         }

@@ -89,11 +89,20 @@ mod tests {
         let rows = [
             ("", r#""""#),
             ("plain", r#""plain""#),
-            ("a rather long text without any escapes", r#""a rather long text without any escapes""#),
+            (
+                "a rather long text without any escapes",
+                r#""a rather long text without any escapes""#,
+            ),
             ("q\"b\\s/", r#""q\"b\\s/""#),
-            ("\u{8}\t\n\u{c}\r\0\u{1f}\u{7f}", "\"\\b\\t\\n\\f\\r\\u0000\\u001F\u{7f}\""),
+            (
+                "\u{8}\t\n\u{c}\r\0\u{1f}\u{7f}",
+                "\"\\b\\t\\n\\f\\r\\u0000\\u001F\u{7f}\"",
+            ),
             ("é€\u{ffff}", "\"é€\u{ffff}\""),
-            ("0123456789😀0123456789", r#""0123456789\uD83D\uDE000123456789""#),
+            (
+                "0123456789😀0123456789",
+                r#""0123456789\uD83D\uDE000123456789""#,
+            ),
             ("\u{10ffff}\u{10000}", r#""\uDBFF\uDFFF\uD800\uDC00""#),
         ];
         for (text, expected) in rows {

@@ -359,7 +359,10 @@ impl<'a> TypedReader<'a> {
                 }
             }
         }
-        Ok(Value::Struct(Struct::of_values(plan.schema.clone(), values)))
+        Ok(Value::Struct(Struct::of_values(
+            plan.schema.clone(),
+            values,
+        )))
     }
 
     /// Puts the value at the position in the place of a field that comes out of order.

@@ -51,7 +51,8 @@ struct Member {
 
 impl Plan {
     pub(super) fn new(schema: &Schema) -> Self {
-        let part = |schema: Option<&Schema>| schema.map_or(Part::Any, |s| Part::Known(Plan::new(s)));
+        let part =
+            |schema: Option<&Schema>| schema.map_or(Part::Any, |s| Part::Known(Plan::new(s)));
         let kind = match (logical_name(schema), schema.schema_type()) {
             (Some(logical), _) => Kind::Logical(logical),
             (None, Type::Array) => Kind::Array(Box::new(part(schema.value_schema()))),
@@ -147,7 +148,10 @@ impl Writer<'_> {
 
     fn structure(&mut self, schema: &Schema, plan: &mut StructPlan, value: &Struct) -> Result<()> {
         if !value.schema().ptr_eq(schema) {
-            let known = plan.equal.as_ref().is_some_and(|s| s.ptr_eq(value.schema()));
+            let known = plan
+                .equal
+                .as_ref()
+                .is_some_and(|s| s.ptr_eq(value.schema()));
             if !known {
                 if value.schema() != schema {
                     return Err(ConnectError::data("Mismatching schema."));

@@ -81,7 +81,10 @@ pub(super) enum Subscribed {
     /// By hand.
     Assigned,
     Topics(BTreeSet<String>),
-    Pattern { pattern: Regex, topics: BTreeSet<String> },
+    Pattern {
+        pattern: Regex,
+        topics: BTreeSet<String>,
+    },
 }
 
 impl Subscribed {
@@ -183,7 +186,10 @@ impl Consumer {
     /// Reads these topics as a member of the group; replaces any other subscription.
     ///
     /// Fails without `group.id`, and after [`Self::assign`].
-    pub fn subscribe(&mut self, topics: impl IntoIterator<Item = impl Into<String>>) -> Result<(), ClientError> {
+    pub fn subscribe(
+        &mut self,
+        topics: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<(), ClientError> {
         let topics: BTreeSet<String> = topics.into_iter().map(Into::into).collect();
         if topics.is_empty() {
             self.unsubscribe();
@@ -204,12 +210,17 @@ impl Consumer {
     pub fn subscribe_pattern(&mut self, pattern: &str) -> Result<(), ClientError> {
         self.require_group_subscription()?;
         let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(|cause| {
-            ClientError::config("the topic pattern is not a regular expression that can be used here")
-                .with("pattern", pattern)
-                .caused_by(cause)
+            ClientError::config(
+                "the topic pattern is not a regular expression that can be used here",
+            )
+            .with("pattern", pattern)
+            .caused_by(cause)
         })?;
         self.client.track_all_topics(true);
-        self.subscribed = Subscribed::Pattern { pattern: whole, topics: BTreeSet::new() };
+        self.subscribed = Subscribed::Pattern {
+            pattern: whole,
+            topics: BTreeSet::new(),
+        };
         self.match_pattern();
         self.start_membership()
     }
@@ -217,7 +228,10 @@ impl Consumer {
     /// Reads these partitions, without sharing them with a group; replaces an earlier assignment.
     ///
     /// Partitions that were assigned before keep their position. Fails after a subscription.
-    pub fn assign(&mut self, partitions: impl IntoIterator<Item = TopicPartition>) -> Result<(), ClientError> {
+    pub fn assign(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<(), ClientError> {
         if self.subscribed.by_group() {
             return Err(exclusive());
         }
@@ -258,14 +272,23 @@ impl Consumer {
     }
 
     /// As [`Self::seek`]; with a leader epoch it is checked that the log was not truncated since.
-    pub fn seek_to(&mut self, tp: &TopicPartition, to: &OffsetAndMetadata) -> Result<(), ClientError> {
+    pub fn seek_to(
+        &mut self,
+        tp: &TopicPartition,
+        to: &OffsetAndMetadata,
+    ) -> Result<(), ClientError> {
         if to.offset < 0 {
-            return Err(ClientError::fatal("seek offset must not be a negative number")
-                .with_topic_partition(&tp.topic, tp.partition)
-                .with("offset", to.offset));
+            return Err(
+                ClientError::fatal("seek offset must not be a negative number")
+                    .with_topic_partition(&tp.topic, tp.partition)
+                    .with("offset", to.offset),
+            );
         }
         let version = self.version();
-        let position = Position { offset: to.offset, epoch: to.leader_epoch };
+        let position = Position {
+            offset: to.offset,
+            epoch: to.leader_epoch,
+        };
         let partition = self.assigned_mut(tp)?;
         let freed = buffered(partition);
         partition.seek(position, version);
@@ -279,7 +302,9 @@ impl Consumer {
         &mut self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,
     ) -> Result<(), ClientError> {
-        partitions.into_iter().try_for_each(|tp| self.reset(tp, ResetTo::Earliest))
+        partitions
+            .into_iter()
+            .try_for_each(|tp| self.reset(tp, ResetTo::Earliest))
     }
 
     /// The next poll that needs the position asks for the end of the log, or of its committed part.
@@ -287,18 +312,26 @@ impl Consumer {
         &mut self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,
     ) -> Result<(), ClientError> {
-        partitions.into_iter().try_for_each(|tp| self.reset(tp, ResetTo::Latest))
+        partitions
+            .into_iter()
+            .try_for_each(|tp| self.reset(tp, ResetTo::Latest))
     }
 
     /// Hands nothing out of these until they are resumed. What is fetched already stays.
-    pub fn pause<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Result<(), ClientError> {
+    pub fn pause<'a>(
+        &mut self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Result<(), ClientError> {
         for tp in partitions {
             self.assigned_mut(tp)?.paused = true;
         }
         Ok(())
     }
 
-    pub fn resume<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Result<(), ClientError> {
+    pub fn resume<'a>(
+        &mut self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Result<(), ClientError> {
         for tp in partitions {
             self.assigned_mut(tp)?.paused = false;
             self.requeue(tp);
@@ -308,7 +341,10 @@ impl Consumer {
     }
 
     pub fn paused(&self) -> Vec<TopicPartition> {
-        let paused = self.partitions.values().filter(|partition| partition.paused);
+        let paused = self
+            .partitions
+            .values()
+            .filter(|partition| partition.paused);
         paused.map(|partition| partition.tp.clone()).collect()
     }
 
@@ -341,7 +377,9 @@ impl Consumer {
         self.under_way.abort_all();
         for (broker, fetches) in &self.brokers {
             let session = fetches.session.close();
-            if let (Some(session), Some(connection)) = (session, self.client.ready_connection(*broker)) {
+            if let (Some(session), Some(connection)) =
+                (session, self.client.ready_connection(*broker))
+            {
                 fetch::close_session(&connection, &self.options, session);
             }
         }
@@ -367,7 +405,12 @@ impl Consumer {
             Some(group) => group,
             None => {
                 let group_id = self.settings.group_id.as_deref().ok_or_else(no_group)?;
-                self.group.insert(GroupSide::start(&self.client, &self.settings, group_id, &self.control))
+                self.group.insert(GroupSide::start(
+                    &self.client,
+                    &self.settings,
+                    group_id,
+                    &self.control,
+                ))
             }
         };
         group.rejoin("the consumer subscribed");
@@ -392,7 +435,9 @@ impl Consumer {
     /// The topics that the pattern matches now. Whether they changed.
     pub(super) fn match_pattern(&mut self) -> bool {
         let exclude_internal = self.settings.exclude_internal_topics;
-        let Subscribed::Pattern { pattern, topics } = &mut self.subscribed else { return false };
+        let Subscribed::Pattern { pattern, topics } = &mut self.subscribed else {
+            return false;
+        };
         let matching = self.cluster.topics().filter(|topic| {
             pattern.is_match(&topic.name) && !(exclude_internal && topic.is_internal)
         });
@@ -435,7 +480,9 @@ impl Consumer {
     }
 
     pub(super) fn policy(&self) -> Policy {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Policy {
             reset: self.settings.auto_offset_reset,
             now_ms: i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX),
@@ -460,7 +507,9 @@ impl Consumer {
 
     /// Its chunks take part in the hand-out again.
     pub(super) fn requeue(&mut self, tp: &TopicPartition) {
-        let Some(partition) = self.partitions.get(tp) else { return };
+        let Some(partition) = self.partitions.get(tp) else {
+            return;
+        };
         let waiting: HashSet<&TopicPartition> = self.ready.iter().collect();
         if waiting.contains(tp) {
             return;
@@ -470,17 +519,25 @@ impl Consumer {
         }
     }
 
-    pub(super) fn assigned_mut(&mut self, tp: &TopicPartition) -> Result<&mut Partition, ClientError> {
+    pub(super) fn assigned_mut(
+        &mut self,
+        tp: &TopicPartition,
+    ) -> Result<&mut Partition, ClientError> {
         self.partitions.get_mut(tp).ok_or_else(|| not_assigned(tp))
     }
 }
 
 pub(super) fn buffered(partition: &Partition) -> usize {
-    partition.chunks.iter().map(super::records::Chunk::bytes).sum()
+    partition
+        .chunks
+        .iter()
+        .map(super::records::Chunk::bytes)
+        .sum()
 }
 
 pub(super) fn not_assigned(tp: &TopicPartition) -> ClientError {
-    ClientError::fatal("the partition is not assigned to this consumer").with_topic_partition(&tp.topic, tp.partition)
+    ClientError::fatal("the partition is not assigned to this consumer")
+        .with_topic_partition(&tp.topic, tp.partition)
 }
 
 pub(super) fn no_group() -> ClientError {

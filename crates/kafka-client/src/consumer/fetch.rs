@@ -54,8 +54,15 @@ impl FetchOptions {
     }
 
     fn reading(&self) -> Reading {
-        let crc = if self.check_crcs { CrcCheck::Verify } else { CrcCheck::Skip };
-        Reading { isolation: self.isolation, crc }
+        let crc = if self.check_crcs {
+            CrcCheck::Verify
+        } else {
+            CrcCheck::Skip
+        };
+        Reading {
+            isolation: self.isolation,
+            crc,
+        }
     }
 }
 
@@ -104,13 +111,24 @@ pub(super) fn decompressor() -> Decompressor {
 
 /// Sends the request and takes the answer apart.
 pub(super) async fn run(client: Client, options: FetchOptions, fetch: Fetch) -> Fetched {
-    let Fetch { broker, asked, session, max_bytes, mut decompressor } = fetch;
+    let Fetch {
+        broker,
+        asked,
+        session,
+        max_bytes,
+        mut decompressor,
+    } = fetch;
     let request = request(&options, session, max_bytes);
     let answer = match answer(&client, broker, &request, options.timeout).await {
         Ok(response) => read(response, &asked, &options, &mut decompressor).await,
         Err(error) => Err(error),
     };
-    Fetched { broker, asked, answer, decompressor }
+    Fetched {
+        broker,
+        asked,
+        answer,
+        decompressor,
+    }
 }
 
 async fn answer(
@@ -127,7 +145,11 @@ async fn answer(
 }
 
 /// Ends a session; nobody waits for the answer.
-pub(super) fn close_session(connection: &Connection, options: &FetchOptions, session: SessionRequest) {
+pub(super) fn close_session(
+    connection: &Connection,
+    options: &FetchOptions,
+    session: SessionRequest,
+) {
     // The session times out at the broker if this fails.
     _ = connection.enqueue(&request(options, session, 0), options.timeout);
 }
@@ -142,7 +164,11 @@ fn request(options: &FetchOptions, session: SessionRequest, max_bytes: i32) -> F
             .with_partition_max_bytes(wanted.max_bytes);
         match topics.last_mut() {
             Some(last) if *last.topic.0 == *tp.topic => last.partitions.push(partition),
-            _ => topics.push(FetchTopic::default().with_topic(topic_name(&tp)).with_partitions(vec![partition])),
+            _ => topics.push(
+                FetchTopic::default()
+                    .with_topic(topic_name(&tp))
+                    .with_partitions(vec![partition]),
+            ),
         }
     }
     let mut forgotten: Vec<ForgottenTopic> = Vec::new();
@@ -187,7 +213,9 @@ async fn read(
     let mut bytes = 0;
     for topic in response.responses {
         for data in topic.partitions {
-            let Some(&index) = index.get(&(topic.topic.0.as_str(), data.partition_index)) else { continue };
+            let Some(&index) = index.get(&(topic.topic.0.as_str(), data.partition_index)) else {
+                continue;
+            };
             let answer = read_partition(data, &asked[index], options, decompressor);
             bytes += answer.chunk.as_ref().map_or(0, Chunk::bytes);
             partitions.push((index, answer));
@@ -197,7 +225,10 @@ async fn read(
             }
         }
     }
-    Ok(Answer { session_id: response.session_id, partitions })
+    Ok(Answer {
+        session_id: response.session_id,
+        partitions,
+    })
 }
 
 fn read_partition(
@@ -207,14 +238,23 @@ fn read_partition(
     decompressor: &mut Decompressor,
 ) -> PartitionAnswer {
     let error = KafkaErrorCode::check(data.error_code).err();
-    let region = data.records.filter(|region| error.is_none() && !region.is_empty());
+    let region = data
+        .records
+        .filter(|region| error.is_none() && !region.is_empty());
     let chunk = region.map(|region| {
         let aborted = data.aborted_transactions.unwrap_or_default();
         let aborted = aborted.into_iter().map(|transaction| Aborted {
             producer_id: transaction.producer_id.0,
             first_offset: transaction.first_offset,
         });
-        Chunk::read(&asked.tp, region, asked.from, aborted.collect(), options.reading(), decompressor)
+        Chunk::read(
+            &asked.tp,
+            region,
+            asked.from,
+            aborted.collect(),
+            options.reading(),
+            decompressor,
+        )
     });
     PartitionAnswer {
         error,

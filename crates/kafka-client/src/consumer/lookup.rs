@@ -18,7 +18,8 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use kafka_protocol::messages::{
-    GroupId, ListOffsetsRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, TopicName,
+    GroupId, ListOffsetsRequest, OffsetCommitRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, TopicName,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
@@ -74,7 +75,10 @@ fn by_topic<T, P>(
             None => _ = topics.insert(tp.topic.to_string(), vec![partition]),
         }
     }
-    topics.into_iter().map(|(name, partitions)| (topic(&name), partitions)).collect()
+    topics
+        .into_iter()
+        .map(|(name, partitions)| (topic(&name), partitions))
+        .collect()
 }
 
 /// Collects the answers; what a broker did not answer is an error of its own.
@@ -85,15 +89,23 @@ struct Answers<T> {
 
 impl<T> Answers<T> {
     fn new<'a>(asked: impl Iterator<Item = &'a TopicPartition>) -> Self {
-        Self { waiting: asked.map(|tp| (tp.clone(), ())).collect(), answers: Vec::new() }
+        Self {
+            waiting: asked.map(|tp| (tp.clone(), ())).collect(),
+            answers: Vec::new(),
+        }
     }
 
     fn add(&mut self, topic: &str, partition: i32, code: i16, answer: impl FnOnce() -> T) {
-        let tp = TopicPartition { topic: topic.into(), partition };
-        let Some((tp, ())) = self.waiting.remove_entry(&tp) else { return };
-        let answer = Code::check(code)
-            .map(|()| answer())
-            .map_err(|code| ClientError::from_code(code).with_topic_partition(&tp.topic, tp.partition));
+        let tp = TopicPartition {
+            topic: topic.into(),
+            partition,
+        };
+        let Some((tp, ())) = self.waiting.remove_entry(&tp) else {
+            return;
+        };
+        let answer = Code::check(code).map(|()| answer()).map_err(|code| {
+            ClientError::from_code(code).with_topic_partition(&tp.topic, tp.partition)
+        });
         self.answers.push((tp, answer));
     }
 
@@ -115,14 +127,20 @@ pub(super) async fn list_offsets(
     asked: Vec<(TopicPartition, ResetTo, i32)>,
 ) -> Result<PerPartition<Option<Found>>, ClientError> {
     let connection = client.connection_to(Target::Broker(broker)).await?;
-    let topics = by_topic(&asked, |(tp, ..)| tp, |(tp, to, epoch)| {
-        ListOffsetsPartition::default()
-            .with_partition_index(tp.partition)
-            .with_current_leader_epoch(*epoch)
-            .with_timestamp(to.timestamp())
-    });
+    let topics = by_topic(
+        &asked,
+        |(tp, ..)| tp,
+        |(tp, to, epoch)| {
+            ListOffsetsPartition::default()
+                .with_partition_index(tp.partition)
+                .with_current_leader_epoch(*epoch)
+                .with_timestamp(to.timestamp())
+        },
+    );
     let topics = topics.into_iter().map(|(name, partitions)| {
-        ListOffsetsTopic::default().with_name(name).with_partitions(partitions)
+        ListOffsetsTopic::default()
+            .with_name(name)
+            .with_partitions(partitions)
     });
     let timeout = client.settings().request_timeout;
     let mut request = ListOffsetsRequest::default()
@@ -136,12 +154,23 @@ pub(super) async fn list_offsets(
     let mut answers = Answers::new(asked.iter().map(|(tp, ..)| tp));
     for topic in response.topics {
         for partition in topic.partitions {
-            answers.add(topic.name.as_str(), partition.partition_index, partition.error_code, || {
-                let epoch = Some(partition.leader_epoch).filter(|epoch| *epoch >= 0);
-                let position = Position { offset: partition.offset, epoch };
-                let timestamp_ms = partition.timestamp;
-                (partition.offset >= 0).then_some(Found { position, timestamp_ms })
-            });
+            answers.add(
+                topic.name.as_str(),
+                partition.partition_index,
+                partition.error_code,
+                || {
+                    let epoch = Some(partition.leader_epoch).filter(|epoch| *epoch >= 0);
+                    let position = Position {
+                        offset: partition.offset,
+                        epoch,
+                    };
+                    let timestamp_ms = partition.timestamp;
+                    (partition.offset >= 0).then_some(Found {
+                        position,
+                        timestamp_ms,
+                    })
+                },
+            );
         }
     }
     Ok(answers.finish())
@@ -161,25 +190,39 @@ pub(super) async fn epoch_ends(
     asked: Vec<(TopicPartition, i32, i32)>,
 ) -> Result<PerPartition<EpochEnd>, ClientError> {
     let connection = client.connection_to(Target::Broker(broker)).await?;
-    let topics = by_topic(&asked, |(tp, ..)| tp, |(tp, current, epoch)| {
-        OffsetForLeaderPartition::default()
-            .with_partition(tp.partition)
-            .with_current_leader_epoch(*current)
-            .with_leader_epoch(*epoch)
-    });
+    let topics = by_topic(
+        &asked,
+        |(tp, ..)| tp,
+        |(tp, current, epoch)| {
+            OffsetForLeaderPartition::default()
+                .with_partition(tp.partition)
+                .with_current_leader_epoch(*current)
+                .with_leader_epoch(*epoch)
+        },
+    );
     let topics = topics.into_iter().map(|(name, partitions)| {
-        OffsetForLeaderTopic::default().with_topic(name).with_partitions(partitions)
+        OffsetForLeaderTopic::default()
+            .with_topic(name)
+            .with_partitions(partitions)
     });
-    let request =
-        OffsetForLeaderEpochRequest::default().with_replica_id(CONSUMER.into()).with_topics(topics.collect());
-    let response = connection.enqueue(&request, client.settings().request_timeout)?.await?;
+    let request = OffsetForLeaderEpochRequest::default()
+        .with_replica_id(CONSUMER.into())
+        .with_topics(topics.collect());
+    let response = connection
+        .enqueue(&request, client.settings().request_timeout)?
+        .await?;
     let mut answers = Answers::new(asked.iter().map(|(tp, ..)| tp));
     for topic in response.topics {
         for partition in topic.partitions {
-            answers.add(topic.topic.as_str(), partition.partition, partition.error_code, || EpochEnd {
-                epoch: partition.leader_epoch,
-                end_offset: partition.end_offset,
-            });
+            answers.add(
+                topic.topic.as_str(),
+                partition.partition,
+                partition.error_code,
+                || EpochEnd {
+                    epoch: partition.leader_epoch,
+                    end_offset: partition.end_offset,
+                },
+            );
         }
     }
     Ok(answers.finish())
@@ -196,20 +239,29 @@ pub(super) struct GroupOffsets {
 impl GroupOffsets {
     /// Not the lane on which a join may wait for other members.
     async fn connection(&self) -> Result<Connection, ClientError> {
-        let coordinator = self.client.coordinator(CoordinatorKind::Group, &self.group_id).await?;
+        let coordinator = self
+            .client
+            .coordinator(CoordinatorKind::Group, &self.group_id)
+            .await?;
         self.client.connection_on(coordinator, Lane::Control).await
     }
 
     /// Forgets the coordinator when `error` says that it is another one, or gone.
     pub(super) fn doubt(&self, error: &ClientError) {
-        let moved = matches!(error.code(), Some(Code::NOT_COORDINATOR | Code::COORDINATOR_NOT_AVAILABLE));
+        let moved = matches!(
+            error.code(),
+            Some(Code::NOT_COORDINATOR | Code::COORDINATOR_NOT_AVAILABLE)
+        );
         if moved || error.is_disconnect() || error.is_timeout() {
-            self.client.invalidate_coordinator(CoordinatorKind::Group, &self.group_id);
+            self.client
+                .invalidate_coordinator(CoordinatorKind::Group, &self.group_id);
         }
     }
 
     fn error<R: Request>(&self, code: Code) -> ClientError {
-        ClientError::from_code(code).with("api", api_name(R::KEY)).with("group", &self.group_id)
+        ClientError::from_code(code)
+            .with("api", api_name(R::KEY))
+            .with("group", &self.group_id)
     }
 
     fn group(&self) -> GroupId {
@@ -236,14 +288,20 @@ impl GroupOffsets {
         let connection = self.connection().await?;
         let topics = by_topic(asked, |tp| tp, |tp| tp.partition);
         let topics = topics.into_iter().map(|(name, partitions)| {
-            OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(partitions)
+            OffsetFetchRequestTopics::default()
+                .with_name(name)
+                .with_partition_indexes(partitions)
         });
         let group = OffsetFetchRequestGroup::default()
             .with_group_id(self.group())
             .with_member_id(None)
             .with_topics(Some(topics.collect()));
-        let request = OffsetFetchRequest::default().with_groups(vec![group]).with_require_stable(true);
-        let response = connection.enqueue(&request, self.client.settings().request_timeout)?.await?;
+        let request = OffsetFetchRequest::default()
+            .with_groups(vec![group])
+            .with_require_stable(true);
+        let response = connection
+            .enqueue(&request, self.client.settings().request_timeout)?
+            .await?;
         let mut committed = HashMap::new();
         for group in response.groups {
             Code::check(group.error_code).map_err(|code| self.error::<OffsetFetchRequest>(code))?;
@@ -251,16 +309,24 @@ impl GroupOffsets {
                 let name: std::sync::Arc<str> = topic.name.as_str().into();
                 for partition in topic.partitions {
                     Code::check(partition.error_code).map_err(|code| {
-                        self.error::<OffsetFetchRequest>(code).with_topic_partition(&name, partition.partition_index)
+                        self.error::<OffsetFetchRequest>(code)
+                            .with_topic_partition(&name, partition.partition_index)
                     })?;
                     if partition.committed_offset < 0 {
                         continue;
                     }
-                    let tp = TopicPartition { topic: name.clone(), partition: partition.partition_index };
+                    let tp = TopicPartition {
+                        topic: name.clone(),
+                        partition: partition.partition_index,
+                    };
                     let offset = OffsetAndMetadata {
                         offset: partition.committed_offset,
-                        leader_epoch: Some(partition.committed_leader_epoch).filter(|epoch| *epoch >= 0),
-                        metadata: partition.metadata.map(|text| text.to_string()).unwrap_or_default(),
+                        leader_epoch: Some(partition.committed_leader_epoch)
+                            .filter(|epoch| *epoch >= 0),
+                        metadata: partition
+                            .metadata
+                            .map(|text| text.to_string())
+                            .unwrap_or_default(),
                     };
                     committed.insert(tp, offset);
                 }
@@ -290,17 +356,25 @@ impl GroupOffsets {
         timeout: Duration,
     ) -> Result<(), ClientError> {
         let connection = self.connection().await?;
-        let topics = by_topic(offsets, |(tp, _)| tp, |(tp, offset)| {
-            OffsetCommitRequestPartition::default()
-                .with_partition_index(tp.partition)
-                .with_committed_offset(offset.offset)
-                .with_committed_leader_epoch(offset.leader_epoch.unwrap_or(-1))
-                .with_committed_metadata(Some(StrBytes::from_string(offset.metadata.clone())))
-        });
+        let topics = by_topic(
+            offsets,
+            |(tp, _)| tp,
+            |(tp, offset)| {
+                OffsetCommitRequestPartition::default()
+                    .with_partition_index(tp.partition)
+                    .with_committed_offset(offset.offset)
+                    .with_committed_leader_epoch(offset.leader_epoch.unwrap_or(-1))
+                    .with_committed_metadata(Some(StrBytes::from_string(offset.metadata.clone())))
+            },
+        );
         let topics = topics.into_iter().map(|(name, partitions)| {
-            OffsetCommitRequestTopic::default().with_name(name).with_partitions(partitions)
+            OffsetCommitRequestTopic::default()
+                .with_name(name)
+                .with_partitions(partitions)
         });
-        let mut request = OffsetCommitRequest::default().with_group_id(self.group()).with_topics(topics.collect());
+        let mut request = OffsetCommitRequest::default()
+            .with_group_id(self.group())
+            .with_topics(topics.collect());
         if let Some(generation) = generation {
             request = request
                 .with_generation_id_or_member_epoch(generation.generation_id)

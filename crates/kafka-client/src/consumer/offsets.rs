@@ -70,7 +70,10 @@ impl Future for PendingCommit {
 impl Consumer {
     /// The offset of the next record that poll hands out, when it is known without asking.
     pub fn known_position(&self, tp: &TopicPartition) -> Option<i64> {
-        self.partitions.get(tp)?.position().map(|position| position.offset)
+        self.partitions
+            .get(tp)?
+            .position()
+            .map(|position| position.offset)
     }
 
     /// The offset of the next record that poll hands out. Waits for the committed offset or the
@@ -115,12 +118,19 @@ impl Consumer {
     ///
     /// Not tried again: `REBALANCE_IN_PROGRESS` (poll, then commit again), `ILLEGAL_GENERATION` and
     /// `UNKNOWN_MEMBER_ID` (the partitions are with other members by now), `FENCED_INSTANCE_ID`.
-    pub async fn commit_sync(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>) -> Result<(), ClientError> {
+    pub async fn commit_sync(
+        &mut self,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> Result<(), ClientError> {
         let deadline = Instant::now() + self.settings.default_api_timeout;
         self.commit_until(offsets, deadline).await
     }
 
-    pub(super) async fn commit_until(&mut self, offsets: Offsets, deadline: Instant) -> Result<(), ClientError> {
+    pub(super) async fn commit_until(
+        &mut self,
+        offsets: Offsets,
+        deadline: Instant,
+    ) -> Result<(), ClientError> {
         if offsets.is_empty() {
             return Ok(());
         }
@@ -128,7 +138,10 @@ impl Consumer {
     }
 
     /// Commits without waiting, and without trying again.
-    pub fn commit_async(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>) -> PendingCommit {
+    pub fn commit_async(
+        &mut self,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> PendingCommit {
         self.start_commit(offsets, None)
     }
 
@@ -144,7 +157,11 @@ impl Consumer {
             true => self.group.as_ref().map(|group| group.handle()),
             false => None,
         };
-        let commit = Commit { group, member, offsets };
+        let commit = Commit {
+            group,
+            member,
+            offsets,
+        };
         self.commits.spawn_on(
             async move {
                 // Nobody may be waiting any more.
@@ -166,7 +183,11 @@ impl Consumer {
         let client = self.client.clone();
         let timeout = self.settings.default_api_timeout;
         let work = async move {
-            client.retry("finding committed offsets", timeout, |_| group.committed(&partitions)).await
+            client
+                .retry("finding committed offsets", timeout, |_| {
+                    group.committed(&partitions)
+                })
+                .await
         };
         on(&self.control, work).await
     }
@@ -176,7 +197,10 @@ impl Consumer {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<HashMap<TopicPartition, i64>, ClientError> {
-        let asked = partitions.iter().map(|tp| (tp.clone(), ResetTo::Earliest)).collect();
+        let asked = partitions
+            .iter()
+            .map(|tp| (tp.clone(), ResetTo::Earliest))
+            .collect();
         Ok(offsets_of(self.list(asked).await?))
     }
 
@@ -186,7 +210,10 @@ impl Consumer {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<HashMap<TopicPartition, i64>, ClientError> {
-        let asked = partitions.iter().map(|tp| (tp.clone(), ResetTo::Latest)).collect();
+        let asked = partitions
+            .iter()
+            .map(|tp| (tp.clone(), ResetTo::Latest))
+            .collect();
         Ok(offsets_of(self.list(asked).await?))
     }
 
@@ -196,7 +223,10 @@ impl Consumer {
         &self,
         times: &[(TopicPartition, i64)],
     ) -> Result<HashMap<TopicPartition, OffsetAndTimestamp>, ClientError> {
-        let asked = times.iter().map(|(tp, time)| (tp.clone(), ResetTo::Timestamp((*time).max(0)))).collect();
+        let asked = times
+            .iter()
+            .map(|(tp, time)| (tp.clone(), ResetTo::Timestamp((*time).max(0))))
+            .collect();
         let found = self.list(asked).await?.into_iter().map(|(tp, found)| {
             let found = OffsetAndTimestamp {
                 offset: found.position.offset,
@@ -208,12 +238,19 @@ impl Consumer {
         Ok(found.collect())
     }
 
-    async fn list(&self, asked: Vec<(TopicPartition, ResetTo)>) -> Result<Vec<(TopicPartition, Found)>, ClientError> {
+    async fn list(
+        &self,
+        asked: Vec<(TopicPartition, ResetTo)>,
+    ) -> Result<Vec<(TopicPartition, Found)>, ClientError> {
         let client = self.client.clone();
         let isolation = self.settings.isolation_level;
         let timeout = self.settings.default_api_timeout;
         let work = async move {
-            client.retry("finding offsets", timeout, |attempt| list_once(&client, isolation, &asked, attempt)).await
+            client
+                .retry("finding offsets", timeout, |attempt| {
+                    list_once(&client, isolation, &asked, attempt)
+                })
+                .await
         };
         on(&self.control, work).await
     }
@@ -221,18 +258,28 @@ impl Consumer {
     /// Who this consumer is to its group. `None` without `group.id`.
     pub fn group_metadata(&self) -> Option<GroupMetadata> {
         let group_id = self.settings.group_id.clone()?;
-        let generation = self.group.as_ref().map(|group| group.handle().snapshot().generation);
+        let generation = self
+            .group
+            .as_ref()
+            .map(|group| group.handle().snapshot().generation);
         Some(GroupMetadata {
             group_id,
-            generation_id: generation.as_ref().map_or(Generation::NONE_ID, |g| g.generation_id),
-            member_id: generation.map(|generation| generation.member_id).unwrap_or_default(),
+            generation_id: generation
+                .as_ref()
+                .map_or(Generation::NONE_ID, |g| g.generation_id),
+            member_id: generation
+                .map(|generation| generation.member_id)
+                .unwrap_or_default(),
             group_instance_id: self.settings.group_instance_id.clone(),
         })
     }
 }
 
 fn offsets_of(found: Vec<(TopicPartition, Found)>) -> HashMap<TopicPartition, i64> {
-    found.into_iter().map(|(tp, found)| (tp, found.position.offset)).collect()
+    found
+        .into_iter()
+        .map(|(tp, found)| (tp, found.position.offset))
+        .collect()
 }
 
 /// Runs on another runtime; stops there when the caller stops waiting.
@@ -255,17 +302,26 @@ async fn list_once(
     attempt: u32,
 ) -> Result<Vec<(TopicPartition, Found)>, ClientError> {
     let mut metadata = client.metadata();
-    if attempt > 0 || asked.iter().any(|(tp, _)| metadata.leader(&tp.topic, tp.partition).is_none()) {
+    if attempt > 0
+        || asked
+            .iter()
+            .any(|(tp, _)| metadata.leader(&tp.topic, tp.partition).is_none())
+    {
         let topics: Vec<&str> = asked.iter().map(|(tp, _)| &*tp.topic).collect();
         metadata = client.refresh_metadata(Refresh::Topics(&topics)).await?;
     }
     let mut by_leader: HashMap<i32, Vec<(TopicPartition, ResetTo, i32)>> = HashMap::new();
     for (tp, to) in asked {
         let Some((leader, epoch)) = metadata.leader(&tp.topic, tp.partition) else {
-            let code = metadata.topic_error(&tp.topic).unwrap_or(Code::LEADER_NOT_AVAILABLE);
+            let code = metadata
+                .topic_error(&tp.topic)
+                .unwrap_or(Code::LEADER_NOT_AVAILABLE);
             return Err(ClientError::from_code(code).with_topic_partition(&tp.topic, tp.partition));
         };
-        by_leader.entry(leader).or_default().push((tp.clone(), *to, epoch));
+        by_leader
+            .entry(leader)
+            .or_default()
+            .push((tp.clone(), *to, epoch));
     }
     let mut found = Vec::with_capacity(asked.len());
     for (leader, asked) in by_leader {
@@ -295,7 +351,11 @@ impl Commit {
         };
         let timeout = deadline.saturating_duration_since(Instant::now());
         let client = &self.group.client;
-        client.retry("committing offsets", timeout, |_| self.attempt(request_timeout)).await
+        client
+            .retry("committing offsets", timeout, |_| {
+                self.attempt(request_timeout)
+            })
+            .await
     }
 
     async fn attempt(&self, timeout: Duration) -> Result<(), ClientError> {
@@ -303,13 +363,20 @@ impl Commit {
             Some(member) => Some(self.generation(member)?),
             None => None,
         };
-        let outcome = self.group.commit(generation.as_ref(), &self.offsets, timeout).await;
+        let outcome = self
+            .group
+            .commit(generation.as_ref(), &self.offsets, timeout)
+            .await;
         let Err(error) = outcome else { return Ok(()) };
-        if let (Some(member), Some(generation), Some(code)) = (&self.member, generation, error.code()) {
+        if let (Some(member), Some(generation), Some(code)) =
+            (&self.member, generation, error.code())
+        {
             member.report(generation, code);
         }
         Err(match error.code() {
-            Some(code @ (Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION)) => self.not_a_member(code),
+            Some(code @ (Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION)) => {
+                self.not_a_member(code)
+            }
             Some(code @ Code::REBALANCE_IN_PROGRESS) => rebalancing(code),
             _ => error,
         })
@@ -319,8 +386,12 @@ impl Commit {
     fn generation(&self, member: &MembershipHandle) -> Result<Generation, ClientError> {
         let snapshot = member.snapshot();
         match snapshot.phase {
-            Phase::Stable | Phase::Preparing if snapshot.generation.is_member() => Ok(snapshot.generation),
-            Phase::Joining | Phase::Assigning | Phase::Syncing => Err(rebalancing(Code::REBALANCE_IN_PROGRESS)),
+            Phase::Stable | Phase::Preparing if snapshot.generation.is_member() => {
+                Ok(snapshot.generation)
+            }
+            Phase::Joining | Phase::Assigning | Phase::Syncing => {
+                Err(rebalancing(Code::REBALANCE_IN_PROGRESS))
+            }
             _ => Err(self.not_a_member(Code::UNKNOWN_MEMBER_ID)),
         }
     }
@@ -336,5 +407,8 @@ impl Commit {
 }
 
 fn rebalancing(code: Code) -> ClientError {
-    ClientError::fatal("offsets cannot be committed while the group rebalances; poll, then commit again").with_code(code)
+    ClientError::fatal(
+        "offsets cannot be committed while the group rebalances; poll, then commit again",
+    )
+    .with_code(code)
 }

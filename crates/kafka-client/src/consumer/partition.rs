@@ -154,8 +154,15 @@ impl Partition {
     }
 
     /// Follows the metadata. The answer is a warning when the topic is another one than before.
-    pub(super) fn update(&mut self, metadata: &ClusterMetadata, version: u64, policy: Policy) -> Outcome {
-        let Some(topic) = metadata.topic(&self.tp.topic) else { return Outcome::Done };
+    pub(super) fn update(
+        &mut self,
+        metadata: &ClusterMetadata,
+        version: u64,
+        policy: Policy,
+    ) -> Outcome {
+        let Some(topic) = metadata.topic(&self.tp.topic) else {
+            return Outcome::Done;
+        };
         let known = std::mem::replace(&mut self.topic_id, topic.id);
         let leader = metadata.leader(&self.tp.topic, self.tp.partition);
         if known != TopicId::default() && topic.id != TopicId::default() && known != topic.id {
@@ -163,7 +170,9 @@ impl Partition {
             self.preferred = None;
             return self.on_recreated(version, policy);
         }
-        let Some((id, epoch)) = leader else { return Outcome::Done };
+        let Some((id, epoch)) = leader else {
+            return Outcome::Done;
+        };
         if self.leader == leader {
             return Outcome::Done;
         }
@@ -171,7 +180,11 @@ impl Partition {
         self.leader = Some((id, epoch));
         self.preferred = None;
         self.retry_at = None;
-        if newer && epoch >= 0 && self.stage == Stage::Fetch && self.position.is_some_and(|p| p.epoch.is_some()) {
+        if newer
+            && epoch >= 0
+            && self.stage == Stage::Fetch
+            && self.position.is_some_and(|p| p.epoch.is_some())
+        {
             self.stage = Stage::Validate;
         }
         Outcome::Done
@@ -180,12 +193,16 @@ impl Partition {
     /// An offset of a deleted topic means nothing in the one that took its name. (Java goes on at
     /// the same number and so skips what the new topic holds before it.)
     fn on_recreated(&mut self, version: u64, policy: Policy) -> Outcome {
-        let Some(position) = self.position else { return Outcome::Done };
+        let Some(position) = self.position else {
+            return Outcome::Done;
+        };
         let offset = position.offset;
         match policy.reset() {
             Some(to) => {
                 self.reset(to, version);
-                Outcome::Moved(format!("the topic was deleted and created again, offset {offset} is reset"))
+                Outcome::Moved(format!(
+                    "the topic was deleted and created again, offset {offset} is reset"
+                ))
             }
             None => {
                 let error = ClientError::fatal(
@@ -199,7 +216,11 @@ impl Partition {
     }
 
     /// The broker to fetch from, and the leader epoch to name.
-    pub(super) fn read_replica(&mut self, metadata: &ClusterMetadata, now: Instant) -> Option<(i32, i32)> {
+    pub(super) fn read_replica(
+        &mut self,
+        metadata: &ClusterMetadata,
+        now: Instant,
+    ) -> Option<(i32, i32)> {
         let (leader, epoch) = self.leader?;
         if let Some((replica, until)) = self.preferred {
             if now < until && metadata.broker(replica).is_some() {
@@ -260,10 +281,21 @@ impl Partition {
     }
 
     /// The group's offset, `None` when it has none.
-    pub(super) fn on_committed(&mut self, committed: Option<&OffsetAndMetadata>, version: u64, policy: Policy) {
+    pub(super) fn on_committed(
+        &mut self,
+        committed: Option<&OffsetAndMetadata>,
+        version: u64,
+        policy: Policy,
+    ) {
         match (committed, policy.reset()) {
             (Some(committed), _) => {
-                self.seek(Position { offset: committed.offset, epoch: committed.leader_epoch }, version);
+                self.seek(
+                    Position {
+                        offset: committed.offset,
+                        epoch: committed.leader_epoch,
+                    },
+                    version,
+                );
             }
             (None, Some(to)) => self.reset(to, version),
             (None, None) => self.fail(ClientError::fatal(
@@ -280,12 +312,23 @@ impl Partition {
     }
 
     /// Where the epoch of the last record ends in the leader's log; -1 when it does not know.
-    pub(super) fn on_epoch_end(&mut self, epoch: i32, end_offset: i64, version: u64, policy: Policy) -> Outcome {
-        let Some(position) = self.position else { return Outcome::Done };
+    pub(super) fn on_epoch_end(
+        &mut self,
+        epoch: i32,
+        end_offset: i64,
+        version: u64,
+        policy: Policy,
+    ) -> Outcome {
+        let Some(position) = self.position else {
+            return Outcome::Done;
+        };
         let unknown = epoch < 0 || end_offset < 0;
         if !unknown && end_offset >= position.offset {
             self.stage = Stage::Fetch;
-            if self.fetch_from.is_some_and(|ahead| end_offset < ahead.offset) {
+            if self
+                .fetch_from
+                .is_some_and(|ahead| end_offset < ahead.offset)
+            {
                 // What was read ahead is not in the new leader's log.
                 self.version = version;
                 self.chunks.clear();
@@ -296,7 +339,10 @@ impl Partition {
         let offset = position.offset;
         match (policy.reset(), unknown) {
             (Some(_), false) => {
-                let found = Position { offset: end_offset, epoch: Some(epoch) };
+                let found = Position {
+                    offset: end_offset,
+                    epoch: Some(epoch),
+                };
                 self.seek(found, version);
                 self.stage = Stage::Fetch;
                 Outcome::Moved(format!(
@@ -305,7 +351,9 @@ impl Partition {
             }
             (Some(to), true) => {
                 self.reset(to, version);
-                Outcome::Moved(format!("the log was truncated: offset {offset} is gone, resetting"))
+                Outcome::Moved(format!(
+                    "the log was truncated: offset {offset} is gone, resetting"
+                ))
             }
             (None, _) => {
                 let mut error = ClientError::fatal(
@@ -380,10 +428,14 @@ impl Partition {
         match policy.reset() {
             Some(to) => {
                 self.reset(to, version);
-                Outcome::Moved(format!("offset {} is out of range, resetting", asked.offset))
+                Outcome::Moved(format!(
+                    "offset {} is out of range, resetting",
+                    asked.offset
+                ))
             }
             None => {
-                let mut error = ClientError::from_code(Code::OFFSET_OUT_OF_RANGE).with("offset", asked.offset);
+                let mut error =
+                    ClientError::from_code(Code::OFFSET_OUT_OF_RANGE).with("offset", asked.offset);
                 if let Some(start) = self.log_start_offset.filter(|start| *start >= 0) {
                     error = error.with("log_start", start);
                 }
@@ -413,9 +465,10 @@ impl Policy {
             AutoOffsetReset::None => None,
             AutoOffsetReset::ByDuration(duration) => {
                 let age_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-                Some(ResetTo::Timestamp(self.now_ms.saturating_sub(age_ms).max(0)))
+                Some(ResetTo::Timestamp(
+                    self.now_ms.saturating_sub(age_ms).max(0),
+                ))
             }
         }
     }
-
 }

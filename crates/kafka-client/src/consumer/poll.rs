@@ -17,8 +17,8 @@ use tracing::{debug, warn};
 use super::fetch::{self, Asked, Fetch, Fetched, PartitionAnswer};
 use super::lookup::{self, EpochEnd, Found, PerPartition};
 use super::partition::{Outcome, Position, ResetTo, Stage};
-use super::records::{Handout, PartitionRecords};
 use super::rebalance::Election;
+use super::records::{Handout, PartitionRecords};
 use super::session::Wanted;
 use super::{Consumer, OffsetAndMetadata, Polled, TopicPartition};
 use crate::error::{ClientError, ErrorKind, KafkaErrorCode as Code};
@@ -30,8 +30,14 @@ pub(super) type Question = (TopicPartition, u64);
 /// What a task brought.
 pub(super) enum Done {
     Fetched(Fetched),
-    Committed(Vec<Question>, Result<HashMap<TopicPartition, OffsetAndMetadata>, ClientError>),
-    Offsets(Vec<Question>, Result<PerPartition<Option<Found>>, ClientError>),
+    Committed(
+        Vec<Question>,
+        Result<HashMap<TopicPartition, OffsetAndMetadata>, ClientError>,
+    ),
+    Offsets(
+        Vec<Question>,
+        Result<PerPartition<Option<Found>>, ClientError>,
+    ),
     EpochEnds(Vec<Question>, Result<PerPartition<EpochEnd>, ClientError>),
     /// Every topic of the cluster is known, for a subscription by pattern.
     AllTopics(Result<(), ClientError>),
@@ -157,7 +163,11 @@ impl Consumer {
     /// Why a partition cannot be read on.
     fn failure(&mut self) -> Option<ClientError> {
         while let Some(tp) = self.failed.first() {
-            match self.partitions.get(tp).and_then(|partition| partition.failed.clone()) {
+            match self
+                .partitions
+                .get(tp)
+                .and_then(|partition| partition.failed.clone())
+            {
                 Some(error) => return Some(error),
                 None => _ = self.failed.remove(0),
             }
@@ -174,7 +184,8 @@ impl Consumer {
             && let Some(tp) = self.ready.front()
         {
             let partition = self.partitions.get_mut(tp);
-            let Some(partition) = partition.filter(|p| !p.paused && p.stage == Stage::Fetch && !p.chunks.is_empty())
+            let Some(partition) =
+                partition.filter(|p| !p.paused && p.stage == Stage::Fetch && !p.chunks.is_empty())
             else {
                 // Gone, or put back by `requeue` when it can be handed out again.
                 self.ready.pop_front();
@@ -217,7 +228,10 @@ impl Consumer {
     /// Asks every idle broker for what can be fetched from it.
     fn fetch(&mut self, now: Instant) {
         let budget = usize::try_from(self.settings.fetch_max_bytes).unwrap_or(usize::MAX);
-        let Some(budget) = budget.checked_sub(self.buffered).filter(|budget| *budget > 0) else {
+        let Some(budget) = budget
+            .checked_sub(self.buffered)
+            .filter(|budget| *budget > 0)
+        else {
             return;
         };
         self.stale = false;
@@ -234,7 +248,11 @@ impl Consumer {
                 leaderless = true;
                 continue;
             };
-            if self.brokers.get(&broker).is_some_and(|fetches| fetches.under_way) {
+            if self
+                .brokers
+                .get(&broker)
+                .is_some_and(|fetches| fetches.under_way)
+            {
                 continue;
             }
             let from = partition.fetch_from().expect("it is fetchable");
@@ -244,16 +262,25 @@ impl Consumer {
                 max_bytes: self.settings.max_partition_fetch_bytes,
             };
             partition.fetching = Some(broker);
-            let asked = Asked { tp: partition.tp.clone(), version: partition.version, from };
-            plans.entry(broker).or_default().push((partition.tp.clone(), wanted, asked));
+            let asked = Asked {
+                tp: partition.tp.clone(),
+                version: partition.version,
+                from,
+            };
+            plans
+                .entry(broker)
+                .or_default()
+                .push((partition.tp.clone(), wanted, asked));
         }
         if leaderless {
             self.ask_for_leaders(now);
         }
         for (broker, mut plan) in plans {
             plan.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            let (wanted, asked): (Vec<_>, Vec<_>) =
-                plan.into_iter().map(|(tp, wanted, asked)| ((tp, wanted), asked)).unzip();
+            let (wanted, asked): (Vec<_>, Vec<_>) = plan
+                .into_iter()
+                .map(|(tp, wanted, asked)| ((tp, wanted), asked))
+                .unzip();
             let fetches = self.brokers.entry(broker).or_default();
             fetches.under_way = true;
             let fetch = Fetch {
@@ -264,7 +291,8 @@ impl Consumer {
                 decompressor: self.decompressors.pop().unwrap_or_else(fetch::decompressor),
             };
             let (client, options) = (self.client.clone(), self.options.clone());
-            self.under_way.spawn(async move { Done::Fetched(fetch::run(client, options, fetch).await) });
+            self.under_way
+                .spawn(async move { Done::Fetched(fetch::run(client, options, fetch).await) });
         }
     }
 
@@ -297,11 +325,17 @@ impl Consumer {
                     continue;
                 }
                 (Stage::Reset(to), Some((leader, epoch))) => {
-                    resets.entry(leader).or_default().push((tp, to, epoch, version));
+                    resets
+                        .entry(leader)
+                        .or_default()
+                        .push((tp, to, epoch, version));
                 }
                 (Stage::Validate, Some((leader, current))) => {
                     match partition.position().and_then(|position| position.epoch) {
-                        Some(epoch) => epochs.entry(leader).or_default().push((tp, current, epoch, version)),
+                        Some(epoch) => epochs
+                            .entry(leader)
+                            .or_default()
+                            .push((tp, current, epoch, version)),
                         None => {
                             partition.stage = Stage::Fetch;
                             continue;
@@ -324,18 +358,35 @@ impl Consumer {
         }
         for (leader, asked) in resets {
             let (client, isolation) = (self.client.clone(), self.settings.isolation_level);
-            let questions = asked.iter().map(|(tp, _, _, version)| (tp.clone(), *version)).collect();
-            let asked = asked.into_iter().map(|(tp, to, epoch, _)| (tp, to, epoch)).collect();
+            let questions = asked
+                .iter()
+                .map(|(tp, _, _, version)| (tp.clone(), *version))
+                .collect();
+            let asked = asked
+                .into_iter()
+                .map(|(tp, to, epoch, _)| (tp, to, epoch))
+                .collect();
             let work = async move {
-                Done::Offsets(questions, lookup::list_offsets(&client, leader, isolation, asked).await)
+                Done::Offsets(
+                    questions,
+                    lookup::list_offsets(&client, leader, isolation, asked).await,
+                )
             };
             self.under_way.spawn_on(work, &self.control);
         }
         for (leader, asked) in epochs {
             let client = self.client.clone();
-            let questions = asked.iter().map(|(tp, _, _, version)| (tp.clone(), *version)).collect();
-            let asked = asked.into_iter().map(|(tp, current, epoch, _)| (tp, current, epoch)).collect();
-            let work = async move { Done::EpochEnds(questions, lookup::epoch_ends(&client, leader, asked).await) };
+            let questions = asked
+                .iter()
+                .map(|(tp, _, _, version)| (tp.clone(), *version))
+                .collect();
+            let asked = asked
+                .into_iter()
+                .map(|(tp, current, epoch, _)| (tp, current, epoch))
+                .collect();
+            let work = async move {
+                Done::EpochEnds(questions, lookup::epoch_ends(&client, leader, asked).await)
+            };
             self.under_way.spawn_on(work, &self.control);
         }
     }
@@ -347,15 +398,21 @@ impl Consumer {
             Ok(Done::Committed(asked, answer)) => self.on_committed(asked, answer),
             Ok(Done::Offsets(asked, answer)) => {
                 let policy_end = |found: Option<Found>| found.map(|found| found.position);
-                self.on_answers(&asked, answer, |consumer, tp, found| consumer.on_offset(tp, policy_end(found)));
+                self.on_answers(&asked, answer, |consumer, tp, found| {
+                    consumer.on_offset(tp, policy_end(found))
+                });
             }
             Ok(Done::EpochEnds(asked, answer)) => {
-                self.on_answers(&asked, answer, |consumer, tp, end| consumer.on_epoch_end(tp, end));
+                self.on_answers(&asked, answer, |consumer, tp, end| {
+                    consumer.on_epoch_end(tp, end)
+                });
             }
             Ok(Done::AllTopics(answer)) => self.on_all_topics(answer),
             Ok(Done::Elected(election)) => self.on_elected(election),
             Err(error) if error.is_panic() => {
-                self.error = Some(ClientError::fatal(format!("a task of the consumer panicked: {error}")));
+                self.error = Some(ClientError::fatal(format!(
+                    "a task of the consumer panicked: {error}"
+                )));
             }
             Err(_) => {}
         }
@@ -366,7 +423,12 @@ impl Consumer {
     }
 
     fn on_fetched(&mut self, fetched: Fetched) {
-        let Fetched { broker, asked, answer, decompressor } = fetched;
+        let Fetched {
+            broker,
+            asked,
+            answer,
+            decompressor,
+        } = fetched;
         self.decompressors.push(decompressor);
         let fetches = self.brokers.entry(broker).or_default();
         fetches.under_way = false;
@@ -392,7 +454,10 @@ impl Consumer {
     }
 
     fn on_fetch_failed(&mut self, broker: i32, asked: &[Asked], error: ClientError) {
-        if matches!(error.code(), Some(Code::FETCH_SESSION_ID_NOT_FOUND | Code::INVALID_FETCH_SESSION_EPOCH)) {
+        if matches!(
+            error.code(),
+            Some(Code::FETCH_SESSION_ID_NOT_FOUND | Code::INVALID_FETCH_SESSION_EPOCH)
+        ) {
             debug!(broker, %error, "the broker lost the fetch session, starting another one");
             return;
         }
@@ -413,12 +478,15 @@ impl Consumer {
 
     fn on_partition(&mut self, asked: &Asked, answer: PartitionAnswer) {
         let (until, version, policy) = (self.backoff_until(), self.version(), self.policy());
-        let Some(partition) = self.partitions.get_mut(&asked.tp) else { return };
+        let Some(partition) = self.partitions.get_mut(&asked.tp) else {
+            return;
+        };
         if partition.version != asked.version || partition.fetch_from() != Some(asked.from) {
             return;
         }
         if let Some(code) = answer.error {
-            partition.log_start_offset = Some(answer.log_start_offset).filter(|offset| *offset >= 0);
+            partition.log_start_offset =
+                Some(answer.log_start_offset).filter(|offset| *offset >= 0);
             let outcome = partition.on_fetch_error(code, asked.from, until, version, policy);
             debug!(partition = %asked.tp, offset = asked.from.offset, error = %code, "a partition could not be fetched");
             self.settle(&asked.tp, outcome);
@@ -427,10 +495,14 @@ impl Consumer {
         let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0);
         partition.retry_at = None;
         partition.high_watermark = known(answer.high_watermark).or(partition.high_watermark);
-        partition.last_stable_offset = known(answer.last_stable_offset).or(partition.last_stable_offset);
+        partition.last_stable_offset =
+            known(answer.last_stable_offset).or(partition.last_stable_offset);
         partition.log_start_offset = known(answer.log_start_offset).or(partition.log_start_offset);
         if let Some(replica) = answer.preferred_replica {
-            partition.prefer(replica, Instant::now() + self.client.settings().metadata_max_age);
+            partition.prefer(
+                replica,
+                Instant::now() + self.client.settings().metadata_max_age,
+            );
         }
         let Some(chunk) = answer.chunk else { return };
         if chunk.end() == asked.from && !chunk.has_error() {
@@ -459,7 +531,9 @@ impl Consumer {
                 self.recount();
             }
         }
-        let Some(partition) = self.partitions.get(tp) else { return };
+        let Some(partition) = self.partitions.get(tp) else {
+            return;
+        };
         if partition.failed.is_some() {
             self.failed.push(tp.clone());
         } else if partition.stage == Stage::Fetch && !partition.chunks.is_empty() {
@@ -469,7 +543,11 @@ impl Consumer {
 
     /// After chunks were dropped.
     fn recount(&mut self) {
-        self.buffered = self.partitions.values().map(super::consumer::buffered).sum();
+        self.buffered = self
+            .partitions
+            .values()
+            .map(super::consumer::buffered)
+            .sum();
     }
 
     /// The partitions of `asked` that nobody moved since.
@@ -487,16 +565,25 @@ impl Consumer {
     }
 
     /// A lookup failed for these; retriable errors are tried again, others are for the user.
-    fn on_lookup_failed<'a>(&mut self, partitions: impl Iterator<Item = &'a TopicPartition>, error: &ClientError) {
+    fn on_lookup_failed<'a>(
+        &mut self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+        error: &ClientError,
+    ) {
         let until = self.backoff_until();
         let retry = error.is_retriable()
-            || matches!(error.code(), Some(Code::FENCED_LEADER_EPOCH | Code::UNKNOWN_LEADER_EPOCH));
+            || matches!(
+                error.code(),
+                Some(Code::FENCED_LEADER_EPOCH | Code::UNKNOWN_LEADER_EPOCH)
+            );
         if retry {
             debug!(%error, "an offset lookup failed, trying again");
             self.client.request_metadata_refresh();
         }
         for tp in partitions {
-            let Some(partition) = self.partitions.get_mut(tp) else { continue };
+            let Some(partition) = self.partitions.get_mut(tp) else {
+                continue;
+            };
             if retry {
                 partition.retry_at = Some(until);
             } else if error.kind() == ErrorKind::Unsupported && partition.stage == Stage::Validate {
@@ -525,7 +612,9 @@ impl Consumer {
         let policy = self.policy();
         for tp in still.keys() {
             let version = self.version();
-            let Some(partition) = self.partitions.get_mut(tp) else { continue };
+            let Some(partition) = self.partitions.get_mut(tp) else {
+                continue;
+            };
             partition.on_committed(committed.get(tp), version, policy);
             debug!(partition = %tp, committed = ?committed.get(tp).map(|offset| offset.offset), "found the committed offset");
             if partition.failed.is_some() {
@@ -556,7 +645,9 @@ impl Consumer {
 
     fn on_offset(&mut self, tp: &TopicPartition, found: Option<Position>) {
         let version = self.version();
-        let Some(partition) = self.partitions.get_mut(tp) else { return };
+        let Some(partition) = self.partitions.get_mut(tp) else {
+            return;
+        };
         match found {
             Some(position) => {
                 partition.on_reset(position, version);
@@ -569,7 +660,9 @@ impl Consumer {
 
     fn on_epoch_end(&mut self, tp: &TopicPartition, end: EpochEnd) {
         let (version, policy) = (self.version(), self.policy());
-        let Some(partition) = self.partitions.get_mut(tp) else { return };
+        let Some(partition) = self.partitions.get_mut(tp) else {
+            return;
+        };
         let outcome = partition.on_epoch_end(end.epoch, end.end_offset, version, policy);
         self.settle(tp, outcome);
         self.recount();
@@ -584,7 +677,9 @@ impl Consumer {
         let policy = self.policy();
         for tp in tps {
             let version = self.version();
-            let Some(partition) = self.partitions.get_mut(&tp) else { continue };
+            let Some(partition) = self.partitions.get_mut(&tp) else {
+                continue;
+            };
             let outcome = partition.update(&self.cluster, version, policy);
             if outcome != Outcome::Done || partition.failed.is_some() {
                 self.settle(&tp, outcome);
@@ -638,7 +733,9 @@ async fn next_group_event(group: &mut Option<super::rebalance::GroupSide>) {
 fn merge(records: Vec<PartitionRecords>) -> Vec<PartitionRecords> {
     let mut merged: Vec<PartitionRecords> = Vec::with_capacity(records.len());
     for records in records {
-        let known = merged.iter_mut().find(|known| known.partition == records.partition && known.topic == records.topic);
+        let known = merged
+            .iter_mut()
+            .find(|known| known.partition == records.partition && known.topic == records.topic);
         match known {
             Some(known) => known.append(records),
             None => merged.push(records),

@@ -112,7 +112,10 @@ impl Assignment {
         read_version(&mut buf)?;
         let partitions = read_partitions(&mut buf)?;
         let user_data = read_bytes(&mut buf)?;
-        Some(Self { partitions, user_data })
+        Some(Self {
+            partitions,
+            user_data,
+        })
     }
 }
 
@@ -131,7 +134,9 @@ pub fn encode_sticky_user_data(partitions: &[TopicPartition], generation: i32) -
     let mut buf = BytesMut::new();
     buf.put_i32(topics.len() as i32);
     for index in order_of_keys(topics.iter().copied()) {
-        let of_topic = partitions.iter().filter(|partition| &*partition.topic == topics[index]);
+        let of_topic = partitions
+            .iter()
+            .filter(|partition| &*partition.topic == topics[index]);
         put_string(&mut buf, topics[index]);
         buf.put_i32(of_topic.clone().count() as i32);
         of_topic.for_each(|partition| buf.put_i32(partition.partition));
@@ -156,8 +161,10 @@ pub(super) fn generation_user_data(mut bytes: &[u8]) -> i32 {
 }
 
 fn unreadable(what: &str, bytes: &[u8]) -> ClientError {
-    ClientError::fatal(format!("the {what} of a member of the consumer group cannot be read"))
-        .with("bytes", bytes.len())
+    ClientError::fatal(format!(
+        "the {what} of a member of the consumer group cannot be read"
+    ))
+    .with("bytes", bytes.len())
 }
 
 fn put_string(buf: &mut BytesMut, text: &str) {
@@ -200,7 +207,9 @@ fn read_count(buf: &mut &[u8]) -> Option<usize> {
     if count == -1 {
         return Some(0);
     }
-    usize::try_from(count).ok().filter(|count| *count <= buf.len())
+    usize::try_from(count)
+        .ok()
+        .filter(|count| *count <= buf.len())
 }
 
 fn read_string<'a>(buf: &mut &'a [u8]) -> Option<Option<&'a str>> {
@@ -229,7 +238,10 @@ fn read_partitions(buf: &mut &[u8]) -> Option<Vec<TopicPartition>> {
         let topic: Arc<str> = read_string(buf)??.into();
         for _ in 0..read_count(buf)? {
             let partition = buf.try_get_i32().ok()?;
-            partitions.push(TopicPartition { topic: topic.clone(), partition });
+            partitions.push(TopicPartition {
+                topic: topic.clone(),
+                partition,
+            });
         }
     }
     Some(partitions)

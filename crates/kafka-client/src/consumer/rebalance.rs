@@ -21,9 +21,7 @@ use super::protocol::{
 use super::{Consumer, Polled, TopicPartition};
 use crate::client::{Client, Refresh};
 use crate::error::{ClientError, ErrorKind};
-use crate::group::{
-    GroupEvent, GroupSettings, Joined, Membership, MembershipHandle, Prepare,
-};
+use crate::group::{GroupEvent, GroupSettings, Joined, Membership, MembershipHandle, Prepare};
 use crate::metadata::ClusterMetadata;
 use crate::settings::{Assignor, ConsumerSettings};
 
@@ -73,7 +71,12 @@ pub(super) struct GroupSide {
 }
 
 impl GroupSide {
-    pub(super) fn start(client: &Client, settings: &ConsumerSettings, group_id: &str, control: &Handle) -> Self {
+    pub(super) fn start(
+        client: &Client,
+        settings: &ConsumerSettings,
+        group_id: &str,
+        control: &Handle,
+    ) -> Self {
         let group = GroupSettings {
             group_id: group_id.to_owned(),
             group_instance_id: settings.group_instance_id.clone(),
@@ -108,7 +111,8 @@ impl GroupSide {
     }
 
     pub(super) fn leave(&mut self) {
-        self.membership.leave("the consumer unsubscribed from all topics");
+        self.membership
+            .leave("the consumer unsubscribed from all topics");
         self.event = None;
         self.joined = None;
         self.watched = None;
@@ -116,7 +120,9 @@ impl GroupSide {
     }
 
     pub(super) async fn close(self, timeout: Duration) {
-        self.membership.close(timeout, "the consumer is being closed").await;
+        self.membership
+            .close(timeout, "the consumer is being closed")
+            .await;
     }
 
     /// Waits for an event, which [`Self::take`] gives. Cancel safe.
@@ -131,7 +137,9 @@ impl GroupSide {
     }
 
     fn take(&mut self) -> Option<GroupEvent> {
-        self.event.take().or_else(|| self.membership.try_next_event())
+        self.event
+            .take()
+            .or_else(|| self.membership.try_next_event())
     }
 
     fn is_member(&self) -> bool {
@@ -139,7 +147,11 @@ impl GroupSide {
     }
 
     /// The bytes of each protocol that the member offers.
-    fn protocols(&mut self, topics: &BTreeSet<String>, owned: Vec<TopicPartition>) -> Vec<(String, Bytes)> {
+    fn protocols(
+        &mut self,
+        topics: &BTreeSet<String>,
+        owned: Vec<TopicPartition>,
+    ) -> Vec<(String, Bytes)> {
         let generation_id = self.membership.handle().snapshot().generation.generation_id;
         self.joined = Some(topics.clone());
         let bytes = |assignor: &Assignor| {
@@ -147,9 +159,9 @@ impl GroupSide {
                 (Assignor::Sticky, Some((partitions, generation))) => {
                     Some(encode_sticky_user_data(partitions, *generation))
                 }
-                (Assignor::CooperativeSticky, last) => {
-                    Some(encode_generation_user_data(last.as_ref().map_or(-1, |(_, generation)| *generation)))
-                }
+                (Assignor::CooperativeSticky, last) => Some(encode_generation_user_data(
+                    last.as_ref().map_or(-1, |(_, generation)| *generation),
+                )),
                 _ => None,
             };
             let subscription = Subscription {
@@ -198,12 +210,19 @@ impl Consumer {
             }
             Step::Tell(polled) => return Progress::Tell(polled),
             Step::Drop(gone) => {
-                let kept = self.partitions.keys().filter(|tp| !gone.contains(tp)).cloned().collect();
+                let kept = self
+                    .partitions
+                    .keys()
+                    .filter(|tp| !gone.contains(tp))
+                    .cloned()
+                    .collect();
                 self.set_partitions(kept);
             }
             Step::AskForAllTopics => {
                 let client = self.client.clone();
-                let ask = async move { Done::AllTopics(client.refresh_metadata(Refresh::All).await.map(|_| ())) };
+                let ask = async move {
+                    Done::AllTopics(client.refresh_metadata(Refresh::All).await.map(|_| ()))
+                };
                 self.under_way.spawn_on(ask, &self.control);
                 return Progress::Wait(Step::WaitForAllTopics);
             }
@@ -273,12 +292,15 @@ impl Consumer {
             }
             let revoked: BTreeSet<TopicPartition> = match protocol {
                 RebalanceProtocol::Eager => owned,
-                RebalanceProtocol::Cooperative => {
-                    owned.into_iter().filter(|tp| !self.subscribed.matches(&tp.topic)).collect()
-                }
+                RebalanceProtocol::Cooperative => owned
+                    .into_iter()
+                    .filter(|tp| !self.subscribed.matches(&tp.topic))
+                    .collect(),
             };
             if !revoked.is_empty() {
-                steps.push(Step::Tell(Polled::Revoking(revoked.iter().cloned().collect())));
+                steps.push(Step::Tell(Polled::Revoking(
+                    revoked.iter().cloned().collect(),
+                )));
                 steps.push(Step::WaitForCommits);
                 steps.push(Step::Drop(revoked));
             }
@@ -324,9 +346,13 @@ impl Consumer {
             Err(error) => return group.membership.assign_failed(error),
         };
         group.electing = Some(election.generation_id);
-        let topics: BTreeSet<String> =
-            members.iter().flat_map(|member| member.subscription.topics.iter().cloned()).collect();
-        let known = |topic: &String| self.cluster.topic(topic).is_some() || self.cluster.topic_error(topic).is_some();
+        let topics: BTreeSet<String> = members
+            .iter()
+            .flat_map(|member| member.subscription.topics.iter().cloned())
+            .collect();
+        let known = |topic: &String| {
+            self.cluster.topic(topic).is_some() || self.cluster.topic_error(topic).is_some()
+        };
         let fresh = topics.iter().all(known);
         self.track(topics);
         let (client, cluster) = (self.client.clone(), self.cluster.clone());
@@ -335,14 +361,22 @@ impl Consumer {
                 true => Ok(cluster),
                 false => client.refresh_metadata(Refresh::Tracked).await,
             };
-            Done::Elected(Election { election, members, metadata })
+            Done::Elected(Election {
+                election,
+                members,
+                metadata,
+            })
         };
         self.under_way.spawn_on(work, &self.control);
     }
 
     pub(super) fn on_elected(&mut self, work: Election) {
         let Some(group) = &mut self.group else { return };
-        let Election { election, members, metadata } = work;
+        let Election {
+            election,
+            members,
+            metadata,
+        } = work;
         if group.electing != Some(election.generation_id) {
             return;
         }
@@ -351,23 +385,37 @@ impl Consumer {
             Ok(metadata) => metadata,
             Err(error) => return group.membership.assign_failed(error),
         };
-        let topics: BTreeSet<String> =
-            members.iter().flat_map(|member| member.subscription.topics.iter().cloned()).collect();
+        let topics: BTreeSet<String> = members
+            .iter()
+            .flat_map(|member| member.subscription.topics.iter().cloned())
+            .collect();
         let partitions = topic_partitions(&metadata, &topics);
         let assignments = if election.skip_assignment {
             Vec::new()
         } else {
-            let assignor = group.assignors.iter().find(|assignor| assignor.name() == election.protocol);
+            let assignor = group
+                .assignors
+                .iter()
+                .find(|assignor| assignor.name() == election.protocol);
             let Some(assignor) = assignor else {
-                let error = ClientError::fatal("the group chose an assignor that this member did not offer")
-                    .with("assignor", &election.protocol);
+                let error = ClientError::fatal(
+                    "the group chose an assignor that this member did not offer",
+                )
+                .with("assignor", &election.protocol);
                 return group.membership.assign_failed(error);
             };
             let assigned = assign(*assignor, &partitions, &members, &mut group.memory);
-            info!(generation_id = election.generation_id, members = members.len(), assignor = assignor.name(),
-                "assigned partitions to the members of the group");
+            info!(
+                generation_id = election.generation_id,
+                members = members.len(),
+                assignor = assignor.name(),
+                "assigned partitions to the members of the group"
+            );
             let assignments = members.iter().zip(assigned).map(|(member, partitions)| {
-                let assignment = Assignment { partitions, user_data: None };
+                let assignment = Assignment {
+                    partitions,
+                    user_data: None,
+                };
                 (member.member_id.clone(), assignment.encode())
             });
             assignments.collect()
@@ -380,7 +428,14 @@ impl Consumer {
         let owned = self.owned();
         let Some(group) = &mut self.group else { return };
         group.failed = None;
-        if group.membership.handle().snapshot().generation.generation_id != joined.generation_id {
+        if group
+            .membership
+            .handle()
+            .snapshot()
+            .generation
+            .generation_id
+            != joined.generation_id
+        {
             // Lost before it was heard of; the next event says so.
             return;
         }
@@ -412,10 +467,13 @@ impl Consumer {
                 self.steps.push_back(Step::CommitConsumed);
                 self.steps.push_back(Step::WaitForCommits);
             }
-            self.steps.push_back(Step::Tell(Polled::Revoking(revoked.iter().cloned().collect())));
+            self.steps.push_back(Step::Tell(Polled::Revoking(
+                revoked.iter().cloned().collect(),
+            )));
             self.steps.push_back(Step::WaitForCommits);
             self.steps.push_back(Step::Drop(revoked));
-            self.steps.push_back(Step::Rejoin("need to revoke partitions and re-join"));
+            self.steps
+                .push_back(Step::Rejoin("need to revoke partitions and re-join"));
         }
         self.steps.push_back(Step::Adopt(assigned));
         self.steps.push_back(Step::Tell(Polled::Assigned(added)));
@@ -430,7 +488,11 @@ impl Consumer {
         if !by_group {
             return;
         }
-        if group.joined.as_ref().is_some_and(|joined| *joined != topics) {
+        if group
+            .joined
+            .as_ref()
+            .is_some_and(|joined| *joined != topics)
+        {
             group.joined = None;
             group.rejoin("subscription has changed");
         }
@@ -469,7 +531,10 @@ fn topic_partitions(metadata: &ClusterMetadata, topics: &BTreeSet<String>) -> To
     let known = topics.iter().filter_map(|topic| metadata.topic(topic));
     let partitions: BTreeMap<_, _> = known
         .map(|topic| {
-            let racks = topic.partitions.iter().map(|partition| partition.replicas.iter().filter_map(rack).collect());
+            let racks = topic
+                .partitions
+                .iter()
+                .map(|partition| partition.replicas.iter().filter_map(rack).collect());
             (topic.name.clone(), racks.collect())
         })
         .collect();

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_wire::{
-    ControlType, CrcCheck, DecodedBatch, Decompressor, RecordBatches, RecordCursor, RecordView, Records, WireError,
+    ControlType, CrcCheck, DecodedBatch, Decompressor, RecordBatches, RecordCursor, RecordView,
+    Records, WireError,
 };
 
 use super::TopicPartition;
@@ -78,7 +79,9 @@ impl PartitionRecords {
     }
 
     /// Every record with the buffer that it is a slice of.
-    pub fn iter_shared(&self) -> impl Iterator<Item = Result<(RecordView<'_>, &Bytes), ClientError>> {
+    pub fn iter_shared(
+        &self,
+    ) -> impl Iterator<Item = Result<(RecordView<'_>, &Bytes), ClientError>> {
         self.pieces.iter().flat_map(move |piece| {
             let payload = piece.payload();
             piece.records().map(move |record| match record {
@@ -110,7 +113,10 @@ impl PartitionRecords {
     }
 
     pub fn topic_partition(&self) -> TopicPartition {
-        TopicPartition { topic: self.topic.clone(), partition: self.partition }
+        TopicPartition {
+            topic: self.topic.clone(),
+            partition: self.partition,
+        }
     }
 }
 
@@ -160,10 +166,20 @@ impl Chunk {
         decompressor: &mut Decompressor,
     ) -> Self {
         aborted.sort_unstable_by_key(|transaction| transaction.first_offset);
-        let mut open = OpenAborts { coming: aborted.into(), producers: HashSet::new() };
-        let mut chunk = Self { batches: VecDeque::new(), end: from, error: None, bytes: 0 };
+        let mut open = OpenAborts {
+            coming: aborted.into(),
+            producers: HashSet::new(),
+        };
+        let mut chunk = Self {
+            batches: VecDeque::new(),
+            end: from,
+            error: None,
+            bytes: 0,
+        };
         for batch in RecordBatches::with_crc_check(region, reading.crc) {
-            let taken = batch.and_then(|batch| chunk.take_in(batch, from.offset, &mut open, reading, decompressor));
+            let taken = batch.and_then(|batch| {
+                chunk.take_in(batch, from.offset, &mut open, reading, decompressor)
+            });
             if let Err(error) = taken {
                 chunk.error = Some(unreadable(&tp.topic, tp.partition, error));
                 break;
@@ -200,7 +216,10 @@ impl Chunk {
                 }
             }
             None
-        } else if committed_only && batch.is_transactional() && open.producers.contains(&producer_id) {
+        } else if committed_only
+            && batch.is_transactional()
+            && open.producers.contains(&producer_id)
+        {
             None
         } else {
             Some(batch.decode(decompressor)?)
@@ -240,11 +259,17 @@ impl Chunk {
     }
 
     /// Moves at most `max` records to `pieces`; how many they are, and the position behind them.
-    pub(super) fn take(&mut self, max: usize, pieces: &mut Vec<Piece>) -> Result<(usize, Position), WireError> {
+    pub(super) fn take(
+        &mut self,
+        max: usize,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(usize, Position), WireError> {
         let mut taken = 0;
         let mut behind = self.end;
         while taken < max {
-            let Some((batch, from)) = self.batches.front() else { break };
+            let Some((batch, from)) = self.batches.front() else {
+                break;
+            };
             let (from, end) = (*from, batch.end());
             let left = (end.index() - from.index()) as usize;
             if left <= max - taken {
@@ -252,13 +277,24 @@ impl Chunk {
                 taken += left;
                 self.bytes -= batch.payload().len();
                 behind = behind_batch(&batch);
-                pieces.push(Piece { batch, from, to: end });
+                pieces.push(Piece {
+                    batch,
+                    from,
+                    to: end,
+                });
             } else {
                 let count = max - taken;
                 let (to, offset) = batch.advance(from, count as u32)?;
                 taken = max;
-                behind = Position { offset, epoch: behind_batch(batch).epoch };
-                pieces.push(Piece { batch: batch.clone(), from, to });
+                behind = Position {
+                    offset,
+                    epoch: behind_batch(batch).epoch,
+                };
+                pieces.push(Piece {
+                    batch: batch.clone(),
+                    from,
+                    to,
+                });
                 self.batches[0].1 = to;
             }
         }
@@ -315,7 +351,11 @@ impl Handout {
     }
 
     /// Takes from a chunk; how many records, and the position behind them.
-    pub(super) fn take(&mut self, chunk: &mut Chunk, max: usize) -> Result<(usize, Position), ClientError> {
+    pub(super) fn take(
+        &mut self,
+        chunk: &mut Chunk,
+        max: usize,
+    ) -> Result<(usize, Position), ClientError> {
         let records = &mut self.records;
         let (count, behind) = chunk
             .take(max, &mut records.pieces)

@@ -48,14 +48,25 @@ impl FetchSession {
         let (id, epoch) = (self.id, self.epoch);
         if epoch == INITIAL_EPOCH {
             self.known = wanted.iter().cloned().collect();
-            return SessionRequest { id, epoch, named: wanted.to_vec(), forgotten: Vec::new() };
+            return SessionRequest {
+                id,
+                epoch,
+                named: wanted.to_vec(),
+                forgotten: Vec::new(),
+            };
         }
-        let changed = wanted.iter().filter(|(tp, wanted)| self.known.get(tp) != Some(wanted));
+        let changed = wanted
+            .iter()
+            .filter(|(tp, wanted)| self.known.get(tp) != Some(wanted));
         let named: Vec<_> = changed.cloned().collect();
         let mut forgotten = Vec::new();
-        let added = named.iter().filter(|(tp, _)| !self.known.contains_key(tp)).count();
+        let added = named
+            .iter()
+            .filter(|(tp, _)| !self.known.contains_key(tp))
+            .count();
         if self.known.len() + added > wanted.len() {
-            let next: HashMap<&TopicPartition, Wanted> = wanted.iter().map(|(tp, wanted)| (tp, *wanted)).collect();
+            let next: HashMap<&TopicPartition, Wanted> =
+                wanted.iter().map(|(tp, wanted)| (tp, *wanted)).collect();
             self.known.retain(|tp, _| {
                 let keep = next.contains_key(tp);
                 if !keep {
@@ -66,7 +77,12 @@ impl FetchSession {
         }
         self.known.extend(named.iter().cloned());
         forgotten.sort_unstable();
-        SessionRequest { id, epoch, named, forgotten }
+        SessionRequest {
+            id,
+            epoch,
+            named,
+            forgotten,
+        }
     }
 
     /// The request was answered without an error.
@@ -112,18 +128,41 @@ mod tests {
 
     fn wanted(partitions: &[(i32, i64)]) -> Vec<(TopicPartition, Wanted)> {
         let one = |(partition, offset): &(i32, i64)| {
-            let tp = TopicPartition { topic: "t".into(), partition: *partition };
-            (tp, Wanted { offset: *offset, leader_epoch: 0, max_bytes: 1 })
+            let tp = TopicPartition {
+                topic: "t".into(),
+                partition: *partition,
+            };
+            (
+                tp,
+                Wanted {
+                    offset: *offset,
+                    leader_epoch: 0,
+                    max_bytes: 1,
+                },
+            )
         };
         partitions.iter().map(one).collect()
     }
 
     /// `id/epoch named=partition@offset,… forgotten=partition,…`
     fn show(request: &SessionRequest) -> String {
-        let named: Vec<String> =
-            request.named.iter().map(|(tp, w)| format!("{}@{}", tp.partition, w.offset)).collect();
-        let forgotten: Vec<String> = request.forgotten.iter().map(|tp| tp.partition.to_string()).collect();
-        format!("{}/{} named={} forgotten={}", request.id, request.epoch, named.join(","), forgotten.join(","))
+        let named: Vec<String> = request
+            .named
+            .iter()
+            .map(|(tp, w)| format!("{}@{}", tp.partition, w.offset))
+            .collect();
+        let forgotten: Vec<String> = request
+            .forgotten
+            .iter()
+            .map(|tp| tp.partition.to_string())
+            .collect();
+        format!(
+            "{}/{} named={} forgotten={}",
+            request.id,
+            request.epoch,
+            named.join(","),
+            forgotten.join(",")
+        )
     }
 
     #[test]
@@ -137,7 +176,11 @@ mod tests {
         check(&[(0, 5), (1, 7)], 42, "42/1 named= forgotten=");
         check(&[(0, 6), (1, 7)], 42, "42/2 named=0@6 forgotten=");
         check(&[(0, 6)], 42, "42/3 named= forgotten=1");
-        check(&[(0, 6), (1, 7), (2, 0)], 42, "42/4 named=1@7,2@0 forgotten=");
+        check(
+            &[(0, 6), (1, 7), (2, 0)],
+            42,
+            "42/4 named=1@7,2@0 forgotten=",
+        );
         check(&[(2, 0), (3, 0)], 42, "42/5 named=3@0 forgotten=0,1");
     }
 
@@ -145,7 +188,10 @@ mod tests {
     fn a_broker_without_sessions_is_told_everything() {
         let mut session = FetchSession::default();
         for _ in 0..2 {
-            assert_eq!(show(&session.request(&wanted(&[(0, 5)]))), "0/0 named=0@5 forgotten=");
+            assert_eq!(
+                show(&session.request(&wanted(&[(0, 5)]))),
+                "0/0 named=0@5 forgotten="
+            );
             session.answered(0);
         }
         assert_eq!(session.close(), None);
@@ -154,8 +200,14 @@ mod tests {
     #[test]
     fn a_lost_session_starts_again() {
         let rows = [
-            (Some(Code::FETCH_SESSION_ID_NOT_FOUND), "0/0 named=0@5 forgotten="),
-            (Some(Code::INVALID_FETCH_SESSION_EPOCH), "42/0 named=0@5 forgotten="),
+            (
+                Some(Code::FETCH_SESSION_ID_NOT_FOUND),
+                "0/0 named=0@5 forgotten=",
+            ),
+            (
+                Some(Code::INVALID_FETCH_SESSION_EPOCH),
+                "42/0 named=0@5 forgotten=",
+            ),
             (None, "42/0 named=0@5 forgotten="),
         ];
         for (code, expected) in rows {

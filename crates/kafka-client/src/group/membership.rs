@@ -100,7 +100,10 @@ impl Membership {
         let (sender, events) = mpsc::unbounded_channel();
         let member = Member::new(settings.clone(), now);
         let (publish, snapshot) = watch::channel(snapshot_of(&member));
-        let alive = Arc::new(UserAlive { start: now, seen_ms: AtomicU64::new(0) });
+        let alive = Arc::new(UserAlive {
+            start: now,
+            seen_ms: AtomicU64::new(0),
+        });
         let run = Run {
             member,
             group: settings.group_id.clone(),
@@ -112,7 +115,11 @@ impl Membership {
             alive: alive.clone(),
         };
         Self {
-            handle: MembershipHandle { commands, snapshot, alive },
+            handle: MembershipHandle {
+                commands,
+                snapshot,
+                alive,
+            },
             events,
             task: runtime.spawn(run.run()),
         }
@@ -158,7 +165,11 @@ impl Membership {
     /// Leaves the group, unless the member is static, and ends the task. Waits at most `timeout`
     /// for the coordinator to hear of it.
     pub async fn close(self, timeout: Duration, reason: &str) {
-        let Self { handle, events, mut task } = self;
+        let Self {
+            handle,
+            events,
+            mut task,
+        } = self;
         _ = handle.commands.send(Command::Close(reason.to_owned()));
         drop(events);
         if tokio::time::timeout(timeout, &mut task).await.is_err() {
@@ -218,7 +229,10 @@ impl Run {
     async fn run(mut self) {
         let far = Duration::from_secs(3600);
         loop {
-            let wake_at = self.member.wake_at().unwrap_or_else(|| Instant::now() + far);
+            let wake_at = self
+                .member
+                .wake_at()
+                .unwrap_or_else(|| Instant::now() + far);
             let event = tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::Event(event)) => event,
@@ -266,15 +280,26 @@ impl Run {
             // A user that is gone needs no events.
             Action::Notify(event) => _ = self.events.send(event),
             Action::FindCoordinator => {
-                self.under_way.spawn(async move { Some(Event::Coordinator(requests.find_coordinator().await)) });
+                self.under_way.spawn(async move {
+                    Some(Event::Coordinator(requests.find_coordinator().await))
+                });
             }
-            Action::Join { attempt, member_id, protocols, reason } => {
+            Action::Join {
+                attempt,
+                member_id,
+                protocols,
+                reason,
+            } => {
                 self.under_way.spawn(async move {
                     let answer = requests.join(member_id, protocols, reason).await;
                     Some(Event::JoinAnswered(attempt, answer))
                 });
             }
-            Action::Sync { attempt, generation, assignments } => {
+            Action::Sync {
+                attempt,
+                generation,
+                assignments,
+            } => {
                 self.under_way.spawn(async move {
                     let answer = requests.sync(generation, assignments).await;
                     Some(Event::SyncAnswered(attempt, answer))
@@ -303,7 +328,10 @@ impl Run {
         let member = self.member.generation().member_id.as_str();
         match note {
             Note::CoordinatorFound(broker) => debug!(group, broker, "group coordinator found"),
-            Note::CoordinatorLost(reason) => info!(group, reason, "group coordinator lost, looking for it again"),
+            Note::CoordinatorLost(reason) => info!(
+                group,
+                reason, "group coordinator lost, looking for it again"
+            ),
             Note::GenerationLost(reason) => warn!(group, reason, "membership lost, joining again"),
             Note::PollTimeout => warn!(
                 group,
@@ -311,7 +339,10 @@ impl Run {
                 "no poll for longer than max.poll.interval.ms, so the member leaves the group: processing takes \
                  too long; raise max.poll.interval.ms or lower max.poll.records"
             ),
-            Note::Joined { generation_id, leader } => info!(group, member, generation_id, leader, "joined group"),
+            Note::Joined {
+                generation_id,
+                leader,
+            } => info!(group, member, generation_id, leader, "joined group"),
             Note::RejoinRequested(reason) => info!(group, member, reason, "rejoining group"),
         }
     }

@@ -49,7 +49,11 @@ impl Generation {
     pub const NONE_ID: i32 = -1;
 
     fn none() -> Self {
-        Self { generation_id: Self::NONE_ID, member_id: String::new(), protocol: None }
+        Self {
+            generation_id: Self::NONE_ID,
+            member_id: String::new(),
+            protocol: None,
+        }
     }
 
     pub fn is_member(&self) -> bool {
@@ -156,10 +160,22 @@ pub struct SyncAnswer {
 #[derive(Debug, Clone)]
 pub enum Action {
     FindCoordinator,
-    Join { attempt: u64, member_id: String, protocols: Vec<(String, Bytes)>, reason: String },
-    Sync { attempt: u64, generation: Generation, assignments: Vec<(String, Bytes)> },
+    Join {
+        attempt: u64,
+        member_id: String,
+        protocols: Vec<(String, Bytes)>,
+        reason: String,
+    },
+    Sync {
+        attempt: u64,
+        generation: Generation,
+        assignments: Vec<(String, Bytes)>,
+    },
     Heartbeat(Generation),
-    Leave { member_id: String, reason: String },
+    Leave {
+        member_id: String,
+        reason: String,
+    },
     Notify(GroupEvent),
     /// For the log of the loop.
     Note(Note),
@@ -173,7 +189,10 @@ pub enum Note {
     GenerationLost(String),
     /// The user was away for longer than `rebalance_timeout`.
     PollTimeout,
-    Joined { generation_id: i32, leader: bool },
+    Joined {
+        generation_id: i32,
+        leader: bool,
+    },
     RejoinRequested(String),
 }
 
@@ -315,7 +334,9 @@ impl Member {
             Event::AssignFailed(error) => self.on_assign_failed(error, now, &mut actions),
             Event::RequestRejoin(reason) => self.on_request_rejoin(reason, now, &mut actions),
             Event::Leave(reason) => self.on_leave(reason, &mut actions),
-            Event::UserError(generation, code) => self.on_user_error(&generation, code, &mut actions),
+            Event::UserError(generation, code) => {
+                self.on_user_error(&generation, code, &mut actions)
+            }
             Event::Coordinator(answer) => self.on_coordinator(answer, now, &mut actions),
             Event::JoinAnswered(attempt, answer) if self.is_current(attempt, Phase::Joining) => {
                 self.on_join_answered(answer, now, &mut actions);
@@ -346,11 +367,19 @@ impl Member {
         }
         if self.rejoin_needed && matches!(self.phase, Phase::Outside | Phase::Stable) {
             self.phase = Phase::Preparing;
-            let prepare = if self.needs_prepare { Prepare::Revoke } else { Prepare::Again };
+            let prepare = if self.needs_prepare {
+                Prepare::Revoke
+            } else {
+                Prepare::Again
+            };
             actions.push(Action::Notify(GroupEvent::Rejoin(prepare)));
         }
         if self.beats() && self.coordinator.is_some() && now >= self.heartbeat.session_ends_at {
-            self.lose_coordinator("session timed out without receiving a heartbeat response", now, actions);
+            self.lose_coordinator(
+                "session timed out without receiving a heartbeat response",
+                now,
+                actions,
+            );
         }
         if self.wants_coordinator() && !self.finding && self.find_at.is_none_or(|at| now >= at) {
             self.finding = true;
@@ -379,7 +408,10 @@ impl Member {
     /// Between the answer to a join and the next join the coordinator expects heartbeats.
     fn beats(&self) -> bool {
         self.generation.is_member()
-            && matches!(self.phase, Phase::Preparing | Phase::Assigning | Phase::Syncing | Phase::Stable)
+            && matches!(
+                self.phase,
+                Phase::Preparing | Phase::Assigning | Phase::Syncing | Phase::Stable
+            )
     }
 
     fn wants_coordinator(&self) -> bool {
@@ -411,15 +443,26 @@ impl Member {
         self.request = Request::Due(now);
     }
 
-    fn on_join_answered(&mut self, answer: Result<JoinAnswer, ClientError>, now: Instant, actions: &mut Vec<Action>) {
+    fn on_join_answered(
+        &mut self,
+        answer: Result<JoinAnswer, ClientError>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         self.request = Request::None;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.on_join_error(error, now, actions),
         };
         if answer.member_id_required {
-            self.generation = Generation { member_id: answer.member_id, ..Generation::none() };
-            self.rejoin_reason = format!("need to re-join with the given member-id: {}", self.generation.member_id);
+            self.generation = Generation {
+                member_id: answer.member_id,
+                ..Generation::none()
+            };
+            self.rejoin_reason = format!(
+                "need to re-join with the given member-id: {}",
+                self.generation.member_id
+            );
             self.request = Request::Due(now);
             return;
         }
@@ -452,9 +495,15 @@ impl Member {
         let retry_at = now + self.settings.retry_backoff.delay(0);
         match error.code() {
             Some(Code::UNKNOWN_MEMBER_ID) => {
-                self.lose_generation("encountered UNKNOWN_MEMBER_ID from JOIN_GROUP response", Forget::MemberId, actions);
+                self.lose_generation(
+                    "encountered UNKNOWN_MEMBER_ID from JOIN_GROUP response",
+                    Forget::MemberId,
+                    actions,
+                );
             }
-            Some(Code::ILLEGAL_GENERATION | Code::REBALANCE_IN_PROGRESS) => self.request = Request::Due(now),
+            Some(Code::ILLEGAL_GENERATION | Code::REBALANCE_IN_PROGRESS) => {
+                self.request = Request::Due(now)
+            }
             Some(Code::COORDINATOR_NOT_AVAILABLE | Code::NOT_COORDINATOR) => {
                 self.lose_coordinator(&error.to_string(), now, actions);
                 self.request = Request::Due(retry_at);
@@ -498,22 +547,36 @@ impl Member {
         });
     }
 
-    fn on_sync_answered(&mut self, answer: Result<SyncAnswer, ClientError>, now: Instant, actions: &mut Vec<Action>) {
+    fn on_sync_answered(
+        &mut self,
+        answer: Result<SyncAnswer, ClientError>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         self.request = Request::None;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.on_sync_error(error, now, actions),
         };
         let protocol = self.generation.protocol.clone().unwrap_or_default();
-        if !self.is_own_type(&answer.protocol_type) || answer.protocol.is_some_and(|name| name != protocol) {
+        if !self.is_own_type(&answer.protocol_type)
+            || answer.protocol.is_some_and(|name| name != protocol)
+        {
             return self.fail(self.inconsistent(answer.protocol_type.as_deref()), actions);
         }
         self.phase = Phase::Stable;
         self.rejoin_needed = false;
         self.rejoin_reason.clear();
         self.needs_prepare = true;
-        let Generation { generation_id, member_id, .. } = self.generation.clone();
-        actions.push(Action::Note(Note::Joined { generation_id, leader: self.leader }));
+        let Generation {
+            generation_id,
+            member_id,
+            ..
+        } = self.generation.clone();
+        actions.push(Action::Note(Note::Joined {
+            generation_id,
+            leader: self.leader,
+        }));
         actions.push(Action::Notify(GroupEvent::Joined(Joined {
             generation_id,
             member_id,
@@ -534,7 +597,11 @@ impl Member {
         match code {
             Some(Code::REBALANCE_IN_PROGRESS) => again(self),
             Some(Code::UNKNOWN_MEMBER_ID) => {
-                self.lose_generation("encountered UNKNOWN_MEMBER_ID from SYNC_GROUP response", Forget::MemberId, actions);
+                self.lose_generation(
+                    "encountered UNKNOWN_MEMBER_ID from SYNC_GROUP response",
+                    Forget::MemberId,
+                    actions,
+                );
             }
             Some(Code::ILLEGAL_GENERATION) => {
                 let reason = "encountered ILLEGAL_GENERATION from SYNC_GROUP response";
@@ -576,7 +643,8 @@ impl Member {
                     self.ask_to_rejoin("group is already rebalancing", actions);
                 }
             }
-            Some(Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION | Code::FENCED_INSTANCE_ID) if !unchanged => {}
+            Some(Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION | Code::FENCED_INSTANCE_ID)
+                if !unchanged => {}
             Some(Code::FENCED_INSTANCE_ID) => self.fail(error, actions),
             Some(code @ (Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION)) => {
                 let reason = format!("encountered {code} from HEARTBEAT response");
@@ -602,12 +670,19 @@ impl Member {
         match code {
             Code::COORDINATOR_NOT_AVAILABLE | Code::NOT_COORDINATOR => {
                 if self.coordinator.take().is_some() {
-                    actions.push(Action::Note(Note::CoordinatorLost(format!("error response {code}"))));
+                    actions.push(Action::Note(Note::CoordinatorLost(format!(
+                        "error response {code}"
+                    ))));
                     self.find_at = None;
                 }
             }
-            Code::REBALANCE_IN_PROGRESS if *sent == self.generation && self.phase == Phase::Stable => {
-                self.ask_to_rejoin("offset commit failed since group is already rebalancing", actions);
+            Code::REBALANCE_IN_PROGRESS
+                if *sent == self.generation && self.phase == Phase::Stable =>
+            {
+                self.ask_to_rejoin(
+                    "offset commit failed since group is already rebalancing",
+                    actions,
+                );
             }
             Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION if *sent == self.generation => {
                 let reason = format!("encountered {code} from OFFSET_COMMIT response");
@@ -617,7 +692,12 @@ impl Member {
         }
     }
 
-    fn on_coordinator(&mut self, answer: Result<i32, ClientError>, now: Instant, actions: &mut Vec<Action>) {
+    fn on_coordinator(
+        &mut self,
+        answer: Result<i32, ClientError>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         self.finding = false;
         match answer {
             Ok(broker) => {
@@ -645,8 +725,15 @@ impl Member {
     fn leave(&mut self, reason: &str, actions: &mut Vec<Action>) {
         let joined = !matches!(self.phase, Phase::Outside | Phase::Failed);
         let member_id = self.generation.member_id.clone();
-        if self.settings.group_instance_id.is_none() && joined && !member_id.is_empty() && self.coordinator.is_some() {
-            actions.push(Action::Leave { member_id, reason: reason.to_owned() });
+        if self.settings.group_instance_id.is_none()
+            && joined
+            && !member_id.is_empty()
+            && self.coordinator.is_some()
+        {
+            actions.push(Action::Leave {
+                member_id,
+                reason: reason.to_owned(),
+            });
         }
         self.reset_but_asked(Forget::MemberId);
     }
@@ -684,9 +771,10 @@ impl Member {
         self.heartbeat.in_flight = false;
         self.generation = match forget {
             Forget::MemberId => Generation::none(),
-            Forget::GenerationOnly => {
-                Generation { member_id: std::mem::take(&mut self.generation.member_id), ..Generation::none() }
-            }
+            Forget::GenerationOnly => Generation {
+                member_id: std::mem::take(&mut self.generation.member_id),
+                ..Generation::none()
+            },
         };
     }
 
@@ -713,14 +801,20 @@ impl Member {
             Some(_) => error,
             None => error.with("group", &self.settings.group_id),
         };
-        self.reset(if error.kind() == ErrorKind::Fenced { Forget::MemberId } else { Forget::GenerationOnly });
+        self.reset(if error.kind() == ErrorKind::Fenced {
+            Forget::MemberId
+        } else {
+            Forget::GenerationOnly
+        });
         self.phase = Phase::Failed;
         self.rejoin_needed = false;
         actions.push(Action::Notify(GroupEvent::Failed(error)));
     }
 
     fn is_own_type(&self, answered: &Option<String>) -> bool {
-        answered.as_ref().is_none_or(|name| *name == self.settings.protocol_type)
+        answered
+            .as_ref()
+            .is_none_or(|name| *name == self.settings.protocol_type)
     }
 
     fn inconsistent(&self, found: Option<&str>) -> ClientError {
@@ -739,6 +833,10 @@ enum Forget {
 
 impl Forget {
     fn of(code: Code) -> Self {
-        if code == Code::ILLEGAL_GENERATION { Self::GenerationOnly } else { Self::MemberId }
+        if code == Code::ILLEGAL_GENERATION {
+            Self::GenerationOnly
+        } else {
+            Self::MemberId
+        }
     }
 }

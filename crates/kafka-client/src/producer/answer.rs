@@ -48,10 +48,19 @@ impl State {
     }
 
     fn on_batch_end(&mut self, produced: ProducedBatch, broker: i32, now: Instant) {
-        let ProducedBatch { id, bytes, producer, outcome } = produced;
+        let ProducedBatch {
+            id,
+            bytes,
+            producer,
+            outcome,
+        } = produced;
         let index = self.batches[id].partition;
         self.partitions[index as usize].take_from_wire(id);
-        if let Outcome::Refused { leader: Some(leader), .. } = &outcome {
+        if let Outcome::Refused {
+            leader: Some(leader),
+            ..
+        } = &outcome
+        {
             self.learn_leader(index, *leader);
         }
         let batch = &mut self.batches[id];
@@ -70,7 +79,9 @@ impl State {
             Verdict::Retry => self.retry(id, &outcome, broker, now),
             Verdict::Split => {
                 self.forget_ratio(index);
-                if let Body::Sealed(bytes, _) = std::mem::replace(&mut self.batches[id].body, Body::Lent) {
+                if let Body::Sealed(bytes, _) =
+                    std::mem::replace(&mut self.batches[id].body, Body::Lent)
+                {
                     self.to_split.push((id, bytes));
                 }
                 self.partitions[index as usize].requeue(&self.batches, id);
@@ -99,15 +110,25 @@ impl State {
                 }
             }
             // It is in the log; the broker only forgot where.
-            Outcome::Refused { code: Code::DUPLICATE_SEQUENCE_NUMBER, .. } => {
-                Verdict::Written(Written { base_offset: None, log_append_time_ms: None })
-            }
-            Outcome::Refused { code: Code::MESSAGE_TOO_LARGE, .. } if batch.records > 1 => Verdict::Split,
+            Outcome::Refused {
+                code: Code::DUPLICATE_SEQUENCE_NUMBER,
+                ..
+            } => Verdict::Written(Written {
+                base_offset: None,
+                log_append_time_ms: None,
+            }),
+            Outcome::Refused {
+                code: Code::MESSAGE_TOO_LARGE,
+                ..
+            } if batch.records > 1 => Verdict::Split,
             Outcome::Refused { code, message, .. } => {
                 if !exhausted && (self.settles_sequence(id, *code) || code.is_retriable()) {
                     Verdict::Retry
                 } else {
-                    Verdict::Fail(ClientError::from_code_and_message(*code, message.as_deref()))
+                    Verdict::Fail(ClientError::from_code_and_message(
+                        *code,
+                        message.as_deref(),
+                    ))
                 }
             }
         }
@@ -126,7 +147,9 @@ impl State {
                 sequences.out_of_order(producer.base_sequence);
                 true
             }
-            Code::UNKNOWN_PRODUCER_ID | Code::INVALID_PRODUCER_EPOCH | Code::INVALID_PRODUCER_ID_MAPPING => {
+            Code::UNKNOWN_PRODUCER_ID
+            | Code::INVALID_PRODUCER_EPOCH
+            | Code::INVALID_PRODUCER_ID_MAPPING => {
                 sequences.forgotten();
                 true
             }
@@ -137,9 +160,10 @@ impl State {
     fn complete(&mut self, id: BatchId, written: Written) {
         let batch = &self.batches[id];
         let end = batch.end_sequence();
-        if let (Some(end), Some(sequences)) =
-            (end, &mut self.partitions[batch.partition as usize].sequences)
-        {
+        if let (Some(end), Some(sequences)) = (
+            end,
+            &mut self.partitions[batch.partition as usize].sequences,
+        ) {
             sequences.acknowledged(end);
         }
         if !batch.expired {
@@ -160,15 +184,18 @@ impl State {
         let redirected = refresh && partition.leader.is_some_and(|leader| leader != broker);
         self.wants_metadata |= refresh && !redirected;
         let batch = &mut self.batches[id];
-        batch.retry_at =
-            (!redirected).then(|| now + self.config.backoff.delay(batch.attempts.saturating_sub(1)));
+        batch.retry_at = (!redirected)
+            .then(|| now + self.config.backoff.delay(batch.attempts.saturating_sub(1)));
         partition.requeue(&self.batches, id);
     }
 
     /// The end of a batch that was on the wire and is not in the log, as far as anybody knows.
     fn end_failed(&mut self, id: BatchId, never_written: bool) {
         let batch = &self.batches[id];
-        let (base, end) = (batch.producer.map(|producer| producer.base_sequence), batch.end_sequence());
+        let (base, end) = (
+            batch.producer.map(|producer| producer.base_sequence),
+            batch.end_sequence(),
+        );
         let sequences = &mut self.partitions[batch.partition as usize].sequences;
         if let (Some(base), Some(end), Some(sequences)) = (base, end, sequences) {
             sequences.failed(base, end, never_written);
@@ -178,6 +205,9 @@ impl State {
 
     fn in_context(&self, id: BatchId, error: ClientError) -> ClientError {
         let partition = &self.partitions[self.batches[id].partition as usize];
-        error.with_topic_partition(&self.topics[partition.topic as usize].name, partition.number)
+        error.with_topic_partition(
+            &self.topics[partition.topic as usize].name,
+            partition.number,
+        )
     }
 }

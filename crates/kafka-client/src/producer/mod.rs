@@ -16,9 +16,9 @@ mod batch;
 mod partition;
 mod sender;
 mod sequence;
-mod state;
 #[cfg(test)]
 mod simulation;
+mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -97,13 +97,16 @@ impl Producer {
         }
         let (codec, level) = match settings.compression {
             Compression::None => (Codec::None, None),
-            Compression::Gzip { level } => (Codec::Gzip, level.and_then(|level| i32::try_from(level).ok())),
+            Compression::Gzip { level } => (
+                Codec::Gzip,
+                level.and_then(|level| i32::try_from(level).ok()),
+            ),
             Compression::Snappy => (Codec::Snappy, None),
             Compression::Lz4 => (Codec::Lz4, None),
             Compression::Zstd { level } => (Codec::Zstd, Some(level)),
         };
-        let compressor =
-            Compressor::new(codec, level).map_err(|error| ClientError::config(error.to_string()))?;
+        let compressor = Compressor::new(codec, level)
+            .map_err(|error| ClientError::config(error.to_string()))?;
         let config = Config {
             codec,
             idempotent: settings.enable_idempotence,
@@ -146,9 +149,16 @@ impl Producer {
     pub async fn topic(&self, name: &str) -> Result<Topic, ClientError> {
         let topic = self.shared.state().add_topic(name);
         self.client.track_topics([name]);
-        self.await_metadata(name, |shared| shared.state().partition_count(topic) > 0, || {
-            format!("Topic {name} not present in metadata after {} ms.", self.max_block.as_millis())
-        })
+        self.await_metadata(
+            name,
+            |shared| shared.state().partition_count(topic) > 0,
+            || {
+                format!(
+                    "Topic {name} not present in metadata after {} ms.",
+                    self.max_block.as_millis()
+                )
+            },
+        )
         .await?;
         Ok(topic)
     }
@@ -221,7 +231,11 @@ impl Producer {
 
     /// Takes records until it is dropped.
     pub fn appender(&mut self) -> Appender<'_> {
-        Appender { state: Some(self.shared.state()), shared: &self.shared, now: Instant::now() }
+        Appender {
+            state: Some(self.shared.state()),
+            shared: &self.shared,
+            now: Instant::now(),
+        }
     }
 
     /// After [`AppendError::Full`]: waits at most `max.block.ms` until the record finds room.
@@ -257,7 +271,9 @@ impl Producer {
     pub async fn flush(&self) {
         let before = self.shared.state().flush();
         self.shared.wake.notify_one();
-        self.shared.until(|state| state.is_done_before(before)).await;
+        self.shared
+            .until(|state| state.is_done_before(before))
+            .await;
     }
 
     /// Sends what there is and waits for it, at most so long; then gives up on the rest, which is
@@ -269,7 +285,9 @@ impl Producer {
             // Late is not an error of close: the acknowledgements tell which records are lost.
             _ = tokio::time::timeout(timeout, all_done).await;
         }
-        self.shared.close(Event::Abort(ClientError::fatal("Producer is closed forcefully.")));
+        self.shared.close(Event::Abort(ClientError::fatal(
+            "Producer is closed forcefully.",
+        )));
         if let Some(sender) = self.sender.take() {
             // A panic of the sender is reported by the runtime, and by the acknowledgements.
             _ = sender.await;
@@ -280,7 +298,9 @@ impl Producer {
 impl Drop for Producer {
     fn drop(&mut self) {
         if self.sender.is_some() {
-            self.shared.close(Event::Abort(ClientError::fatal("the producer was dropped before it was closed")));
+            self.shared.close(Event::Abort(ClientError::fatal(
+                "the producer was dropped before it was closed",
+            )));
         }
     }
 }
@@ -381,7 +401,13 @@ impl Shared {
         let mut state = self.state();
         for topic in 0..state.topics.len() {
             let partitions = leaders_of(metadata, &state.topics[topic].name);
-            state.apply(Event::Leaders { topic: topic as u32, partitions }, Instant::now());
+            state.apply(
+                Event::Leaders {
+                    topic: topic as u32,
+                    partitions,
+                },
+                Instant::now(),
+            );
         }
         drop(state);
         self.wake.notify_one();

@@ -115,14 +115,20 @@ impl Partition {
                 Ordering::AwaitingProducerId => false,
                 Ordering::Sequenced(current) => self.sequence_allows(batches, id, current),
             };
-        if may_go { Head::Ready(id) } else { Head::Waiting }
+        if may_go {
+            Head::Ready(id)
+        } else {
+            Head::Waiting
+        }
     }
 
     fn sequence_allows(&self, batches: &Batches, id: BatchId, current: ProducerId) -> bool {
         let Some(sequences) = &self.sequences else {
             return false;
         };
-        if sequences.wants_new_epoch() || (!sequences.is_known_to_broker() && !self.on_wire.is_empty()) {
+        if sequences.wants_new_epoch()
+            || (!sequences.is_known_to_broker() && !self.on_wire.is_empty())
+        {
             return false;
         }
         match batches[id].producer {
@@ -137,13 +143,18 @@ impl Partition {
 
     /// Whether a batch with sequence numbers is queued.
     pub fn has_sequenced_queued(&self, batches: &Batches) -> bool {
-        self.queue.front().is_some_and(|id| batches[*id].producer.is_some())
+        self.queue
+            .front()
+            .is_some_and(|id| batches[*id].producer.is_some())
     }
 
     /// Puts a batch back among the others, in the order of their records.
     pub fn requeue(&mut self, batches: &Batches, id: BatchId) {
         let order = batches[id].order;
-        let at = self.queue.iter().position(|other| batches[*other].order > order);
+        let at = self
+            .queue
+            .iter()
+            .position(|other| batches[*other].order > order);
         self.queue.insert(at.unwrap_or(self.queue.len()), id);
     }
 
@@ -153,10 +164,16 @@ impl Partition {
 
     /// Starts the next epoch, when one is wanted and nothing is on the wire; queued batches that had
     /// numbers get new ones. Gives whether a new producer id is needed for that.
-    pub fn settle_sequences(&mut self, batches: &mut Batches, current: ProducerId) -> NeedsProducerId {
+    pub fn settle_sequences(
+        &mut self,
+        batches: &mut Batches,
+        current: ProducerId,
+    ) -> NeedsProducerId {
         let has_sequenced_queued = self.has_sequenced_queued(batches);
         let on_wire = !self.on_wire.is_empty();
-        let sequences = self.sequences.get_or_insert_with(|| Sequences::new(current));
+        let sequences = self
+            .sequences
+            .get_or_insert_with(|| Sequences::new(current));
         if !on_wire && !has_sequenced_queued {
             sequences.idle();
             if sequences.producer().id != current.id {

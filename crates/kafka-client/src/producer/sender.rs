@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use kafka_protocol::messages::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
@@ -47,8 +49,14 @@ pub(super) struct Sender {
 
 /// Work of the processor that batches wait for.
 enum Job {
-    Compress { batch: BatchId, records: BatchBuilder },
-    Split { batch: BatchId, bytes: Bytes },
+    Compress {
+        batch: BatchId,
+        records: BatchBuilder,
+    },
+    Split {
+        batch: BatchId,
+        bytes: Bytes,
+    },
 }
 
 /// A produce request under way.
@@ -59,9 +67,16 @@ struct Asked {
 
 /// What a task of the sender has to tell.
 enum Done {
-    Connected { broker: i32, result: Result<Connection, ClientError> },
+    Connected {
+        broker: i32,
+        result: Result<Connection, ClientError>,
+    },
     ProducerId(Result<ProducerId, ClientError>),
-    Produced { broker: i32, sent: Vec<Sent>, result: Result<ProduceResponse, ClientError> },
+    Produced {
+        broker: i32,
+        sent: Vec<Sent>,
+        result: Result<ProduceResponse, ClientError>,
+    },
 }
 
 /// A batch of a request, kept for its answer.
@@ -108,12 +123,18 @@ impl Links {
             self.tasks.spawn(async move {
                 while let Some(Asked { sent, answer }) = queue.recv().await {
                     let result = answer.await;
-                    _ = tell.send(Done::Produced { broker, sent, result });
+                    _ = tell.send(Done::Produced {
+                        broker,
+                        sent,
+                        result,
+                    });
                 }
             });
             answers
         });
-        answers.send(asked).unwrap_or_else(|_| unreachable!("its task lives as long as the sender"));
+        answers
+            .send(asked)
+            .unwrap_or_else(|_| unreachable!("its task lives as long as the sender"));
     }
 }
 
@@ -132,7 +153,12 @@ impl Sender {
         let _ending = Ending(self.shared.clone());
         let mut metadata = self.client.watch_metadata();
         let (tell, mut done) = mpsc::unbounded_channel();
-        let mut links = Links { tell, connections: HashMap::new(), answers: HashMap::new(), tasks: JoinSet::new() };
+        let mut links = Links {
+            tell,
+            connections: HashMap::new(),
+            answers: HashMap::new(),
+            tasks: JoinSet::new(),
+        };
         let mut jobs: VecDeque<Job> = VecDeque::new();
         let mut events = Vec::new();
         loop {
@@ -152,12 +178,17 @@ impl Sender {
                     Action::Connect { broker } => {
                         let client = self.client.clone();
                         links.spawn(async move {
-                            Done::Connected { broker, result: client.connection(broker).await }
+                            Done::Connected {
+                                broker,
+                                result: client.connection(broker).await,
+                            }
                         });
                     }
                     Action::InitProducerId => links.spawn(init_producer_id(self.client.clone())),
                     Action::RefreshMetadata => self.client.request_metadata_refresh(),
-                    Action::Compress { batch, records } => jobs.push_back(Job::Compress { batch, records }),
+                    Action::Compress { batch, records } => {
+                        jobs.push_back(Job::Compress { batch, records })
+                    }
                     Action::Split { batch, bytes } => jobs.push_back(Job::Split { batch, bytes }),
                 }
             }
@@ -194,7 +225,11 @@ impl Sender {
                         Ok((unsealed, buffer)) => (Ok(unsealed), buffer),
                         Err(error) => (Err(error), None),
                     };
-                    events.push(Event::Compressed { batch, result, buffer });
+                    events.push(Event::Compressed {
+                        batch,
+                        result,
+                        buffer,
+                    });
                 }
                 Job::Split { batch, bytes } => {
                     done_bytes += bytes.len();
@@ -214,8 +249,10 @@ impl Sender {
                 let request = produce_request(&sent, self.acks, self.request_timeout);
                 connection.enqueue(&request, self.request_timeout)
             }
-            None => Err(ClientError::retriable(format!("there is no connection to broker {broker}"))
-                .with_code(KafkaErrorCode::NETWORK_EXCEPTION)),
+            None => Err(ClientError::retriable(format!(
+                "there is no connection to broker {broker}"
+            ))
+            .with_code(KafkaErrorCode::NETWORK_EXCEPTION)),
         };
         match enqueued {
             Ok(answer) => {
@@ -225,18 +262,29 @@ impl Sender {
             Err(error) => {
                 debug!(broker, %error, "could not queue a produce request");
                 let outcome = |_: &Sent| Outcome::NotSent(error.clone());
-                Some(Event::Produced(produced(broker, Duration::ZERO, sent, outcome)))
+                Some(Event::Produced(produced(
+                    broker,
+                    Duration::ZERO,
+                    sent,
+                    outcome,
+                )))
             }
         }
     }
 
     fn done(&self, done: Done, links: &mut Links) -> Event {
         match done {
-            Done::Connected { broker, result: Ok(connection) } => {
+            Done::Connected {
+                broker,
+                result: Ok(connection),
+            } => {
                 links.connections.insert(broker, connection);
                 Event::Connected { broker }
             }
-            Done::Connected { broker, result: Err(error) } => {
+            Done::Connected {
+                broker,
+                result: Err(error),
+            } => {
                 warn!(broker, %error, "the producer cannot connect");
                 Event::ConnectFailed { broker, error }
             }
@@ -247,23 +295,38 @@ impl Sender {
                 }
                 Event::ProducerId(result)
             }
-            Done::Produced { broker, sent, result: Err(error) } => {
+            Done::Produced {
+                broker,
+                sent,
+                result: Err(error),
+            } => {
                 warn!(broker, %error, "a produce request ended without an answer");
-                if links.connections.get(&broker).is_some_and(Connection::is_closed) {
+                if links
+                    .connections
+                    .get(&broker)
+                    .is_some_and(Connection::is_closed)
+                {
                     links.connections.remove(&broker);
                 }
-                Event::Produced(produced(broker, Duration::ZERO, sent, |_| Outcome::Lost(error.clone())))
+                Event::Produced(produced(broker, Duration::ZERO, sent, |_| {
+                    Outcome::Lost(error.clone())
+                }))
             }
-            Done::Produced { broker, sent, result: Ok(response) } => {
-                Event::Produced(self.answered(broker, sent, &response))
-            }
+            Done::Produced {
+                broker,
+                sent,
+                result: Ok(response),
+            } => Event::Produced(self.answered(broker, sent, &response)),
         }
     }
 
     fn answered(&self, broker: i32, sent: Vec<Sent>, response: &ProduceResponse) -> Produced {
         let throttle = Duration::from_millis(u64::try_from(response.throttle_time_ms).unwrap_or(0));
         if self.acks == Acks::None {
-            let unknown = Written { base_offset: None, log_append_time_ms: None };
+            let unknown = Written {
+                base_offset: None,
+                log_append_time_ms: None,
+            };
             return produced(broker, throttle, sent, |_| Outcome::Written(unknown));
         }
         let answers: HashMap<(&str, i32), &PartitionProduceResponse> = response
@@ -295,7 +358,8 @@ impl Sender {
     ) {
         for node in &response.node_endpoints {
             if let Ok(port) = u16::try_from(node.port) {
-                self.client.learn_broker(node.node_id.0, HostPort::new(node.host.as_str(), port));
+                self.client
+                    .learn_broker(node.node_id.0, HostPort::new(node.host.as_str(), port));
             }
         }
         let hints: Vec<LeaderHint<'_>> = answers
@@ -327,14 +391,26 @@ pub(super) fn leaders_of(metadata: &ClusterMetadata, topic: &str) -> Option<Vec<
 }
 
 fn seal(outgoing: Outgoing) -> Sent {
-    let Outgoing { id, topic, partition, body, producer } = outgoing;
+    let Outgoing {
+        id,
+        topic,
+        partition,
+        body,
+        producer,
+    } = outgoing;
     let bytes = match body {
         Body::Unsealed(batch) => batch.seal(producer),
         Body::Sealed(bytes, sealed_as) if sealed_as == producer => bytes,
         Body::Sealed(bytes, _) => with_producer(bytes, producer),
         Body::Records(_) | Body::Lent => unreachable!("a batch is sent with its bytes"),
     };
-    Sent { id, topic, partition, bytes, producer }
+    Sent {
+        id,
+        topic,
+        partition,
+        bytes,
+        producer,
+    }
 }
 
 fn produce_request(sent: &[Sent], acks: Acks, timeout: Duration) -> ProduceRequest {
@@ -373,7 +449,11 @@ fn produced(
             producer: batch.producer,
         })
         .collect();
-    Produced { broker, throttle, batches }
+    Produced {
+        broker,
+        throttle,
+        batches,
+    }
 }
 
 fn outcome_of(answer: &PartitionProduceResponse) -> Outcome {
@@ -382,13 +462,20 @@ fn outcome_of(answer: &PartitionProduceResponse) -> Outcome {
             base_offset: Some(answer.base_offset).filter(|offset| *offset >= 0),
             log_append_time_ms: Some(answer.log_append_time_ms).filter(|time| *time >= 0),
         }),
-        Err(code) => Outcome::Refused { code, message: message_of(answer), leader: leader_of(answer) },
+        Err(code) => Outcome::Refused {
+            code,
+            message: message_of(answer),
+            leader: leader_of(answer),
+        },
     }
 }
 
 /// The broker's own sentences, those about single records included.
 fn message_of(answer: &PartitionProduceResponse) -> Option<String> {
-    let mut message = answer.error_message.as_ref().map(|message| message.to_string());
+    let mut message = answer
+        .error_message
+        .as_ref()
+        .map(|message| message.to_string());
     for record in &answer.record_errors {
         if let Some(text) = &record.batch_index_error_message {
             let known = message.get_or_insert_default();
@@ -401,8 +488,10 @@ fn message_of(answer: &PartitionProduceResponse) -> Option<String> {
 
 fn leader_of(answer: &PartitionProduceResponse) -> Option<Leader> {
     let leader = &answer.current_leader;
-    (leader.leader_id.0 >= 0 && leader.leader_epoch >= 0)
-        .then_some(Leader { broker: Some(leader.leader_id.0), epoch: leader.leader_epoch })
+    (leader.leader_id.0 >= 0 && leader.leader_epoch >= 0).then_some(Leader {
+        broker: Some(leader.leader_id.0),
+        epoch: leader.leader_epoch,
+    })
 }
 
 async fn init_producer_id(client: Client) -> Done {
@@ -410,10 +499,15 @@ async fn init_producer_id(client: Client) -> Done {
         .with_transactional_id(None)
         .with_transaction_timeout_ms(i32::MAX);
     let answer = client.request(Target::Any, &request).await;
-    Done::ProducerId(answer.and_then(|answer| match KafkaErrorCode::check(answer.error_code) {
-        Ok(()) => Ok(ProducerId { id: answer.producer_id.0, epoch: answer.producer_epoch }),
-        Err(code) => Err(ClientError::from_code(code).with("api", "InitProducerId")),
-    }))
+    Done::ProducerId(
+        answer.and_then(|answer| match KafkaErrorCode::check(answer.error_code) {
+            Ok(()) => Ok(ProducerId {
+                id: answer.producer_id.0,
+                epoch: answer.producer_epoch,
+            }),
+            Err(code) => Err(ClientError::from_code(code).with("api", "InitProducerId")),
+        }),
+    )
 }
 
 async fn sleep_until(wake: Option<Instant>) {

@@ -55,7 +55,14 @@ pub(super) enum OutOfOrder {
 
 impl Sequences {
     pub fn new(producer: ProducerId) -> Sequences {
-        Sequences { producer, next: 0, expected: 0, is_known: false, holes: Vec::new(), bump: false }
+        Sequences {
+            producer,
+            next: 0,
+            expected: 0,
+            is_known: false,
+            holes: Vec::new(),
+            bump: false,
+        }
     }
 
     pub fn producer(&self) -> ProducerId {
@@ -65,7 +72,11 @@ impl Sequences {
     /// Numbers for a fresh batch. Call only while `is_settled`.
     pub fn assign(&mut self, records: u32) -> ProducerState {
         let ProducerId { id, epoch } = self.producer;
-        let assigned = ProducerState { id, epoch, base_sequence: self.next };
+        let assigned = ProducerState {
+            id,
+            epoch,
+            base_sequence: self.next,
+        };
         self.next = add_sequence(self.next, records);
         assigned
     }
@@ -135,7 +146,10 @@ impl Sequences {
     /// Call only while nothing is on the wire; queued batches get new numbers by `assign`.
     pub fn start_new_epoch(&mut self) -> Result<(), EpochsExhausted> {
         let epoch = self.producer.epoch.checked_add(1).ok_or(EpochsExhausted)?;
-        *self = Sequences::new(ProducerId { epoch, ..self.producer });
+        *self = Sequences::new(ProducerId {
+            epoch,
+            ..self.producer
+        });
         Ok(())
     }
 }
@@ -200,7 +214,10 @@ mod tests {
         assert!(!sequences.is_settled());
         let mut written = sequences.clone();
         written.acknowledged(20);
-        assert!(written.is_settled(), "a later batch was taken, so the failed one is in the log");
+        assert!(
+            written.is_settled(),
+            "a later batch was taken, so the failed one is in the log"
+        );
         assert_eq!(written.assign(1).base_sequence, 30);
 
         assert_eq!(sequences.out_of_order(20), OutOfOrder::WaitForEarlier);
@@ -229,15 +246,22 @@ mod tests {
 
     #[test]
     fn epochs_end() {
-        let mut sequences = Sequences::new(ProducerId { id: 7, epoch: i16::MAX });
+        let mut sequences = Sequences::new(ProducerId {
+            id: 7,
+            epoch: i16::MAX,
+        });
         assert_eq!(sequences.start_new_epoch(), Err(EpochsExhausted));
     }
 
     #[test]
     fn order_wraps() {
-        for (a, b, expect) in
-            [(0, 1, true), (1, 0, false), (5, 5, false), (i32::MAX, 0, true), (0, i32::MAX, false)]
-        {
+        for (a, b, expect) in [
+            (0, 1, true),
+            (1, 0, false),
+            (5, 5, false),
+            (i32::MAX, 0, true),
+            (0, i32::MAX, false),
+        ] {
             assert_eq!(is_before(a, b), expect, "{a} {b}");
         }
     }

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_wire::batch::UnsealedBatch;
-use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState, SplitPart, WireError};
+use kafka_wire::{
+    BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState, SplitPart, WireError,
+};
 use tokio::time::Instant;
 
 use super::accumulate::TopicState;
@@ -43,12 +45,27 @@ pub(super) struct Config {
 #[derive(Debug)]
 pub(super) enum Event {
     /// What the metadata says about a topic now. `None`: nothing, it is gone or never was.
-    Leaders { topic: u32, partitions: Option<Vec<Leader>> },
-    Connected { broker: i32 },
-    ConnectFailed { broker: i32, error: ClientError },
+    Leaders {
+        topic: u32,
+        partitions: Option<Vec<Leader>>,
+    },
+    Connected {
+        broker: i32,
+    },
+    ConnectFailed {
+        broker: i32,
+        error: ClientError,
+    },
     ProducerId(Result<ProducerId, ClientError>),
-    Compressed { batch: BatchId, result: Result<UnsealedBatch, WireError>, buffer: Option<Vec<u8>> },
-    Split { batch: BatchId, result: Result<[SplitPart; 2], WireError> },
+    Compressed {
+        batch: BatchId,
+        result: Result<UnsealedBatch, WireError>,
+        buffer: Option<Vec<u8>>,
+    },
+    Split {
+        batch: BatchId,
+        result: Result<[SplitPart; 2], WireError>,
+    },
     Produced(Produced),
     /// No more records; send what there is.
     Close,
@@ -80,12 +97,23 @@ pub(super) struct ProducedBatch {
 
 #[derive(Debug)]
 pub(super) enum Action {
-    Connect { broker: i32 },
+    Connect {
+        broker: i32,
+    },
     RefreshMetadata,
     InitProducerId,
-    Compress { batch: BatchId, records: BatchBuilder },
-    Split { batch: BatchId, bytes: Bytes },
-    Send { broker: i32, batches: Vec<Outgoing> },
+    Compress {
+        batch: BatchId,
+        records: BatchBuilder,
+    },
+    Split {
+        batch: BatchId,
+        bytes: Bytes,
+    },
+    Send {
+        broker: i32,
+        batches: Vec<Outgoing>,
+    },
 }
 
 /// A batch in a produce request.
@@ -169,16 +197,26 @@ struct Broker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
-    Off { not_before: Option<Instant>, failures: u32 },
-    Connecting { failures: u32 },
+    Off {
+        not_before: Option<Instant>,
+        failures: u32,
+    },
+    Connecting {
+        failures: u32,
+    },
     On,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Id {
     Unneeded,
-    Wanted { not_before: Option<Instant>, failures: u32 },
-    Asked { failures: u32 },
+    Wanted {
+        not_before: Option<Instant>,
+        failures: u32,
+    },
+    Asked {
+        failures: u32,
+    },
     Known(ProducerId),
 }
 
@@ -187,7 +225,10 @@ impl State {
     pub fn new(config: Config, seed: u64) -> State {
         State {
             producer_id: match config.idempotent {
-                true => Id::Wanted { not_before: None, failures: 0 },
+                true => Id::Wanted {
+                    not_before: None,
+                    failures: 0,
+                },
                 false => Id::Unneeded,
             },
             config,
@@ -251,7 +292,9 @@ impl State {
 
     /// Whether all batches opened before `serial` are acknowledged.
     pub fn is_done_before(&self, serial: u64) -> bool {
-        self.outstanding.first_key_value().is_none_or(|(first, _)| *first >= serial)
+        self.outstanding
+            .first_key_value()
+            .is_none_or(|(first, _)| *first >= serial)
     }
 
     /// All records appended so far are sent without lingering. Gives the serial for `is_done_before`.
@@ -283,7 +326,11 @@ impl State {
             Event::Connected { broker } => self.broker(broker).link = Link::On,
             Event::ConnectFailed { broker, error } => self.on_connect_failed(broker, error, now),
             Event::ProducerId(result) => self.on_producer_id(result, now),
-            Event::Compressed { batch, result, buffer } => self.on_compressed(batch, result, buffer),
+            Event::Compressed {
+                batch,
+                result,
+                buffer,
+            } => self.on_compressed(batch, result, buffer),
             Event::Split { batch, result } => self.on_split(batch, result),
             Event::Produced(produced) => self.on_produced(produced, now),
             Event::Close => {
@@ -305,7 +352,11 @@ impl State {
             self.learn_leader(self.topics[topic as usize].partitions[number], *leader);
         }
         // A topic that is gone may come back: its batches wait for that, or run out of time.
-        for index in self.topics[topic as usize].partitions.iter().skip(leaders.len()) {
+        for index in self.topics[topic as usize]
+            .partitions
+            .iter()
+            .skip(leaders.len())
+        {
             self.partitions[*index as usize].leader = None;
         }
     }
@@ -359,7 +410,10 @@ impl State {
             Ok(id) => self.producer_id = Id::Known(id),
             Err(error) if error.is_retriable() => {
                 let not_before = Some(now + self.config.backoff.delay(failures));
-                self.producer_id = Id::Wanted { not_before, failures: failures.saturating_add(1) };
+                self.producer_id = Id::Wanted {
+                    not_before,
+                    failures: failures.saturating_add(1),
+                };
             }
             Err(error) => self.abort(error),
         }
@@ -400,7 +454,10 @@ impl State {
             Err(error) => return self.fail_queued_batch(id, ClientError::fatal(error.to_string())),
         };
         let index = self.batches[id].partition;
-        let at = self.partitions[index as usize].queue.iter().position(|queued| *queued == id);
+        let at = self.partitions[index as usize]
+            .queue
+            .iter()
+            .position(|queued| *queued == id);
         let at = at.expect("a batch that is being split stays queued");
         self.partitions[index as usize].queue.remove(at);
         let whole = self.batches.remove(id);
@@ -411,7 +468,10 @@ impl State {
         let mut order = whole.order;
         let mut ids = Vec::with_capacity(2);
         for (part, runs) in [(first, first_runs), (second, second_runs)] {
-            let sealed_as = ProducerState { base_sequence: i32::MIN, ..ProducerState::NONE };
+            let sealed_as = ProducerState {
+                base_sequence: i32::MIN,
+                ..ProducerState::NONE
+            };
             ids.push(self.batches.insert(Batch {
                 partition: whole.partition,
                 runs,
@@ -452,7 +512,10 @@ impl State {
                 let partition = &mut self.partitions[index as usize];
                 let needs = partition.settle_sequences(&mut self.batches, current);
                 if needs == NeedsProducerId::Yes {
-                    self.producer_id = Id::Wanted { not_before: None, failures: 0 };
+                    self.producer_id = Id::Wanted {
+                        not_before: None,
+                        failures: 0,
+                    };
                 }
             }
         }
@@ -462,7 +525,11 @@ impl State {
     fn expire(&mut self, index: u32, now: Instant) {
         let timeout = self.config.delivery_timeout;
         let partition = &mut self.partitions[index as usize];
-        if partition.open.as_ref().is_some_and(|open| open.created + timeout <= now) {
+        if partition
+            .open
+            .as_ref()
+            .is_some_and(|open| open.created + timeout <= now)
+        {
             self.close_open(index);
         }
         let partition = &self.partitions[index as usize];
@@ -518,7 +585,9 @@ impl State {
                 let Some((broker, id)) = self.sendable(index, now) else {
                     continue;
                 };
-                let size = self.batches[id].size_bytes().expect("a sendable batch has its bytes");
+                let size = self.batches[id]
+                    .size_bytes()
+                    .expect("a sendable batch has its bytes");
                 let (request, bytes) = requests.entry(broker).or_default();
                 if !request.is_empty() && *bytes + size > self.config.max_request_bytes {
                     // It comes first in the next round.
@@ -592,7 +661,9 @@ impl State {
         let max_in_flight = self.config.max_in_flight;
         let broker = self.broker(leader);
         let throttled_until = broker.throttled_until.filter(|until| *until > now);
-        let can = broker.link == Link::On && broker.in_flight < max_in_flight && throttled_until.is_none();
+        let can = broker.link == Link::On
+            && broker.in_flight < max_in_flight
+            && throttled_until.is_none();
         if let Some(until) = throttled_until {
             self.wake = earliest(self.wake, until);
         }
@@ -612,7 +683,11 @@ impl State {
         let batch = &mut self.batches[id];
         let partition = &mut self.partitions[batch.partition as usize];
         let front = partition.queue.pop_front();
-        debug_assert_eq!(front, Some(id), "only the first batch of a partition is sent");
+        debug_assert_eq!(
+            front,
+            Some(id),
+            "only the first batch of a partition is sent"
+        );
         partition.on_wire.push(id);
         if let Some(sequences) = &mut partition.sequences
             && batch.producer.is_none()
@@ -649,7 +724,11 @@ impl State {
                 continue;
             };
             let broker = self.brokers.entry(leader).or_insert_with(Broker::new);
-            if let Link::Off { not_before, failures } = broker.link {
+            if let Link::Off {
+                not_before,
+                failures,
+            } = broker.link
+            {
                 match not_before.filter(|until| *until > now) {
                     Some(until) => self.wake = earliest(self.wake, until),
                     None => {
@@ -669,7 +748,11 @@ impl State {
                 }
             }
         }
-        if let Id::Wanted { not_before, failures } = self.producer_id {
+        if let Id::Wanted {
+            not_before,
+            failures,
+        } = self.producer_id
+        {
             match not_before.filter(|until| *until > now) {
                 Some(until) => self.wake = earliest(self.wake, until),
                 None => {
@@ -693,7 +776,10 @@ impl State {
         }
         if lost {
             // The client has its own back-off between connections.
-            broker.link = Link::Off { not_before: None, failures: 0 };
+            broker.link = Link::Off {
+                not_before: None,
+                failures: 0,
+            };
             self.wants_metadata = true;
         }
     }
@@ -798,7 +884,10 @@ impl State {
     /// Takes a batch out of its queue whose caller has been told.
     fn remove_queued(&mut self, id: BatchId) {
         let batch = &self.batches[id];
-        let (base, end) = (batch.producer.map(|producer| producer.base_sequence), batch.end_sequence());
+        let (base, end) = (
+            batch.producer.map(|producer| producer.base_sequence),
+            batch.end_sequence(),
+        );
         let partition = &mut self.partitions[batch.partition as usize];
         partition.queue.retain(|queued| *queued != id);
         if let (Some(base), Some(end), Some(sequences)) = (base, end, &mut partition.sequences) {
@@ -809,7 +898,11 @@ impl State {
 
     fn fail_queued(&mut self, index: u32, error: &ClientError) {
         self.close_open(index);
-        let queue: Vec<_> = self.partitions[index as usize].queue.iter().copied().collect();
+        let queue: Vec<_> = self.partitions[index as usize]
+            .queue
+            .iter()
+            .copied()
+            .collect();
         for id in queue {
             if !matches!(self.batches[id].body, Body::Lent) {
                 self.fail_queued_batch(id, error.clone());
@@ -838,7 +931,10 @@ impl State {
 impl Broker {
     fn new() -> Broker {
         Broker {
-            link: Link::Off { not_before: None, failures: 0 },
+            link: Link::Off {
+                not_before: None,
+                failures: 0,
+            },
             in_flight: 0,
             throttled_until: None,
         }

@@ -114,21 +114,31 @@ mod tests {
         let mut builder = BatchBuilder::new(0);
         for number in 0..records {
             let value = vec![b'v'; number as usize * 50];
-            builder.append(i64::from(number), None, Some(&value)).expect("small");
+            builder
+                .append(i64::from(number), None, Some(&value))
+                .expect("small");
         }
         let header = BatchHeader {
             base_offset: 1000,
             ..BatchHeader::produced(ProducerState::NONE, BatchKind::Plain)
         };
         let mut compressor = Compressor::new(Codec::None, None).expect("a codec");
-        let bytes = builder.finish(&header, &mut compressor).expect("a batch").bytes;
+        let bytes = builder
+            .finish(&header, &mut compressor)
+            .expect("a batch")
+            .bytes;
         let mut batches = RecordBatches::with_crc_check(bytes, CrcCheck::Verify);
         let batch = batches.next().expect("one batch").expect("a valid batch");
-        batch.decode(&mut Decompressor::new(usize::MAX)).expect("records")
+        batch
+            .decode(&mut Decompressor::new(usize::MAX))
+            .expect("records")
     }
 
     fn offsets(batch: &DecodedBatch, from: RecordCursor, to: RecordCursor) -> Vec<i64> {
-        batch.records_between(from, to).map(|record| record.expect("a record").offset).collect()
+        batch
+            .records_between(from, to)
+            .map(|record| record.expect("a record").offset)
+            .collect()
     }
 
     #[test]
@@ -151,9 +161,18 @@ mod tests {
     #[test]
     fn place_of_an_offset() {
         let batch = batch(7);
-        for (offset, first) in [(0, Some(1000)), (1000, Some(1000)), (1004, Some(1004)), (1007, None)] {
+        for (offset, first) in [
+            (0, Some(1000)),
+            (1000, Some(1000)),
+            (1004, Some(1004)),
+            (1007, None),
+        ] {
             let cursor = batch.cursor_at(offset).expect("a place");
-            assert_eq!(offsets(&batch, cursor, batch.end()).first().copied(), first, "offset {offset}");
+            assert_eq!(
+                offsets(&batch, cursor, batch.end()).first().copied(),
+                first,
+                "offset {offset}"
+            );
         }
     }
 }
