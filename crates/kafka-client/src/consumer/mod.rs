@@ -35,6 +35,7 @@ mod session;
 
 pub use consumer::{Consumer, Waker};
 pub use offsets::{GroupMetadata, OffsetAndTimestamp, PendingCommit};
+pub use kafka_wire::{RecordView, TimestampType};
 pub use records::{PartitionRecords, Piece};
 
 /// Orders by topic, then partition. Prints as `topic-partition`.
