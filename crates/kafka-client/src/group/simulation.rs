@@ -114,6 +114,7 @@ fn settings(instance_id: Option<String>) -> GroupSettings {
         group_id: "g".to_owned(),
         group_instance_id: instance_id,
         protocol_type: "consumer".to_owned(),
+        user: "consumer",
         session_timeout: SESSION,
         rebalance_timeout: REBALANCE,
         heartbeat_interval: Duration::from_secs(3),

@@ -167,9 +167,10 @@ impl Member {
     fn proceed(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if self.beats() && now >= self.heartbeat.poll_ends_at {
             actions.push(Action::Note(Note::PollTimeout));
-            self.leave("consumer poll timeout has expired.", actions);
+            let reason = format!("{} poll timeout has expired.", self.settings.user);
+            self.leave(&reason, actions);
             self.rejoin_needed = true;
-            self.rejoin_reason = "consumer pro-actively leaving the group".to_owned();
+            self.rejoin_reason = format!("{} pro-actively leaving the group", self.settings.user);
         }
         if self.rejoin_needed && matches!(self.phase, Phase::Outside | Phase::Stable) {
             self.phase = Phase::Preparing;

@@ -23,6 +23,7 @@ impl Run {
             group_id: "g".to_owned(),
             group_instance_id: instance_id.map(str::to_owned),
             protocol_type: "consumer".to_owned(),
+            user: "consumer",
             session_timeout: Duration::from_secs(10),
             rebalance_timeout: Duration::from_secs(60),
             heartbeat_interval: Duration::from_secs(3),

@@ -19,6 +19,8 @@ pub struct GroupSettings {
     pub group_instance_id: Option<String>,
     /// `consumer` or `connect`.
     pub protocol_type: String,
+    /// What the user is called in logs here and at the coordinator: `consumer`, `worker`.
+    pub user: &'static str,
     pub session_timeout: Duration,
     /// `max.poll.interval.ms` of consumers, `rebalance.timeout.ms` of workers: how long the others
     /// wait for this member in a rebalance, and how long its user may be away.
