@@ -2,7 +2,8 @@
 //!
 //! Lives here: [`Charset`], which reads and writes as `new String(bytes, charset)` and `getBytes(charset)` do:
 //! what cannot be read becomes U+FFFD as often as in Java, what cannot be written `?`.
-//! Lives elsewhere: Unicode's own encodings (`unicode`), GB18030 (`gb18030`), tables for the rest (`tables`).
+//! Lives elsewhere: UTF-8 ([`Str::from_utf8_lossy`]), UTF-16 and UTF-32 (`unicode`), GB18030 (`gb18030`),
+//! tables for the rest (`tables`).
 //! Not known, and therefore refused by name: character sets with shift states (ISO-2022-*, EBCDIC of two
 //! bytes), Big5-HKSCS and what only few Java systems name.
 
@@ -79,7 +80,7 @@ impl Charset {
     #[inline]
     pub(crate) fn decode(&self, bytes: SharedSlice<'_>) -> Str {
         let units = match &self.0 {
-            Kind::Utf8 => return unicode::decode_utf8(bytes),
+            Kind::Utf8 => return Str::from_utf8_lossy(bytes.to_bytes()),
             Kind::Utf16(utf16) => utf16.decode(&bytes),
             Kind::Utf32(utf32) => utf32.decode(&bytes),
             Kind::Gb18030 => return gb18030::decode(&bytes).into(),

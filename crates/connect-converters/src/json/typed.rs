@@ -327,7 +327,7 @@ impl<'a> TypedReader<'a> {
             };
             let field = match plan.members.get(expected) {
                 Some(member) if member.lead.begins(self.scanner.rest()) => {
-                    self.scanner.at += member.lead.len();
+                    self.scanner.step_over(member.lead.len());
                     expected
                 }
                 _ => match self.member(plan, before, first)? {
