@@ -4,6 +4,7 @@
 //! Never here: anything that a release of Millstream needs.
 
 mod arrows;
+mod bench;
 mod kafka;
 mod referee;
 mod rust_source;
@@ -26,6 +27,7 @@ Commands:
   arrows    Check that crates and modules use only what the design lets them use
   tidy      Check the rules of the house that the compiler does not know
   kafka     Start and stop real Kafka brokers to work against
+  bench     Measure Millstream against Java's Kafka Connect, and our client against rdkafka
 
 `cargo xtask <command> --help` says more about each.
 ";
@@ -60,6 +62,7 @@ fn run(arguments: &[String]) -> Result<Verdict> {
         "arrows" => arrows::HELP,
         "tidy" => tidy::HELP,
         "kafka" => kafka::HELP,
+        "bench" => bench::HELP,
         unknown => bail!("no command `{unknown}`\n\n{HELP}"),
     };
     if help == HELP
@@ -75,6 +78,7 @@ fn run(arguments: &[String]) -> Result<Verdict> {
         "test" => test::run(&workspace, rest),
         "arrows" => no_arguments(command, rest).and_then(|()| arrows::run(&workspace)),
         "tidy" => no_arguments(command, rest).and_then(|()| tidy::run(&workspace)),
+        "bench" => bench::run(&workspace, rest),
         _ => kafka::run(&workspace, rest),
     }
 }

@@ -48,8 +48,11 @@ impl LineBuffer {
         let fresh = &self.pending[self.searched..];
         let end = match memchr::memrchr2(b'\n', b'\r', fresh) {
             // Whether a final `\r` is a line end of its own is known with the next byte.
-            Some(last) if self.searched + last + 1 == self.pending.len() && fresh[last] == b'\r' => {
-                memchr::memrchr2(b'\n', b'\r', &fresh[..last]).map(|before| self.searched + before + 1)
+            Some(last)
+                if self.searched + last + 1 == self.pending.len() && fresh[last] == b'\r' =>
+            {
+                memchr::memrchr2(b'\n', b'\r', &fresh[..last])
+                    .map(|before| self.searched + before + 1)
             }
             Some(last) => Some(self.searched + last + 1),
             None => None,
@@ -71,7 +74,10 @@ impl LineBuffer {
         let consumed = end + 1 + usize::from(is_crlf);
         let text = self.ready.slice(..end);
         bytes::Buf::advance(&mut self.ready, consumed);
-        Some(Line { text, consumed: consumed as u64 })
+        Some(Line {
+            text,
+            consumed: consumed as u64,
+        })
     }
 
     /// A `\r` that waits for its `\n` has to be looked at again.
@@ -93,7 +99,9 @@ mod tests {
         let mut buffer = LineBuffer::default();
         let mut actual = String::new();
         for chunk in chunks {
-            buffer.space(chunk.len()).extend_from_slice(chunk.as_bytes());
+            buffer
+                .space(chunk.len())
+                .extend_from_slice(chunk.as_bytes());
             buffer.added();
             while let Some(line) = buffer.next_line() {
                 let text = std::str::from_utf8(&line.text).expect("the test feeds text");

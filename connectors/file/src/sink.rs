@@ -11,8 +11,8 @@
 use connect_api::connector::{Connector, ConnectorHandle};
 use connect_api::data::append_java_text;
 use connect_api::{
-    ConnectError, Offsets, Plugin, Result, SinkConnector, SinkRecord, SinkTask, SinkTaskContext, TopicPartition,
-    async_trait,
+    ConnectError, Offsets, Plugin, Result, SinkConnector, SinkRecord, SinkTask, SinkTaskContext,
+    TopicPartition, async_trait,
 };
 use connect_config::{ConfigDef, ConfigErrors, Importance, Key, Properties};
 use std::fs::{File, OpenOptions};
@@ -45,7 +45,10 @@ pub fn config_def() -> ConfigDef {
 
 /// `None`: standard output.
 fn file_of(properties: &Properties) -> Result<Option<String>, ConfigErrors> {
-    Ok(config_def().parse(properties)?.get(FILE).filter(|file| !file.is_empty()))
+    Ok(config_def()
+        .parse(properties)?
+        .get(FILE)
+        .filter(|file| !file.is_empty()))
 }
 
 impl Plugin for FileStreamSinkConnector {
@@ -60,7 +63,10 @@ impl Connector for FileStreamSinkConnector {
 
     async fn start(&mut self, _context: ConnectorHandle, config: &Properties) -> Result<()> {
         let file = file_of(config)?;
-        info!(file = file.as_deref().unwrap_or("standard output"), "file sink connector started");
+        info!(
+            file = file.as_deref().unwrap_or("standard output"),
+            "file sink connector started"
+        );
         self.config = config.clone();
         Ok(())
     }
@@ -85,7 +91,11 @@ impl SinkConnector for FileStreamSinkConnector {
     }
 
     /// The consumer's offsets are all that there is.
-    async fn alter_offsets(&self, _config: &Properties, _offsets: &[(TopicPartition, Option<i64>)]) -> Result<bool> {
+    async fn alter_offsets(
+        &self,
+        _config: &Properties,
+        _offsets: &[(TopicPartition, Option<i64>)],
+    ) -> Result<bool> {
         Ok(true)
     }
 }
@@ -122,11 +132,16 @@ enum Disk {
 
 #[async_trait]
 impl SinkTask for FileStreamSinkTask {
-    async fn start(&mut self, context: Arc<dyn SinkTaskContext>, config: &Properties) -> Result<()> {
+    async fn start(
+        &mut self,
+        context: Arc<dyn SinkTaskContext>,
+        config: &Properties,
+    ) -> Result<()> {
         let (output, name) = match file_of(config)? {
             Some(path) => {
                 let file = open_at_line_start(&path).map_err(|error| {
-                    let message = format!("Couldn't find or create file '{path}' for FileStreamSinkTask");
+                    let message =
+                        format!("Couldn't find or create file '{path}' for FileStreamSinkTask");
                     ConnectError::config(message).caused_by(error)
                 })?;
                 (Output::File(file), path)
@@ -134,14 +149,23 @@ impl SinkTask for FileStreamSinkTask {
             None => (Output::Stdout, "standard output".to_string()),
         };
         let text = Vec::with_capacity(WRITE_BYTES + WRITE_BYTES / 4);
-        self.running = Some(Running { output, name, text, written: 0, context, disk: Disk::HasRoom });
+        self.running = Some(Running {
+            output,
+            name,
+            text,
+            written: 0,
+            context,
+            disk: Disk::HasRoom,
+        });
         Ok(())
     }
 
     async fn put(&mut self, records: &[SinkRecord]) -> Result<()> {
         let running = self.running();
         // What an earlier `put` took goes first. While it does not pass, these records stay with the worker.
-        running.write_all().map_err(|full| full.with("records_waiting", records.len()))?;
+        running
+            .write_all()
+            .map_err(|full| full.with("records_waiting", records.len()))?;
         for record in records {
             append_java_text(&record.value, &mut running.text);
             running.text.push(b'\n');
@@ -156,7 +180,11 @@ impl SinkTask for FileStreamSinkTask {
         let running = self.running();
         running.write_or_keep()?;
         // With lines left nothing is safe; what was committed before stays.
-        Ok(if running.text.is_empty() { offsets } else { Offsets::new() })
+        Ok(if running.text.is_empty() {
+            offsets
+        } else {
+            Offsets::new()
+        })
     }
 
     async fn flush(&mut self, _offsets: &Offsets) -> Result<()> {
@@ -173,7 +201,9 @@ impl SinkTask for FileStreamSinkTask {
 
 impl FileStreamSinkTask {
     fn running(&mut self) -> &mut Running {
-        self.running.as_mut().expect("the worker calls between start and stop")
+        self.running
+            .as_mut()
+            .expect("the worker calls between start and stop")
     }
 }
 
@@ -212,11 +242,15 @@ impl Running {
 
     fn cannot_write(&mut self, error: std::io::Error) -> ConnectError {
         let waiting = self.text.len() - self.written;
-        let no_room =
-            matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
+        let no_room = matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+        );
         if !no_room {
             let message = "cannot write to the file";
-            return ConnectError::fatal(message).with("file", &self.name).caused_by(error);
+            return ConnectError::fatal(message)
+                .with("file", &self.name)
+                .caused_by(error);
         }
         if self.disk == Disk::HasRoom {
             self.disk = Disk::Full;
@@ -240,7 +274,10 @@ fn open_at_line_start(path: &str) -> std::io::Result<File> {
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_file() && metadata.len() > 0 && !ends_with_line_end(path, metadata.len()) {
-        warn!(file = path, "the file ends in the middle of a line; ending that line");
+        warn!(
+            file = path,
+            "the file ends in the middle of a line; ending that line"
+        );
         file.write_all(b"\n")?;
     }
     Ok(file)

@@ -14,8 +14,8 @@ use connect_api::connector::{Connector, ConnectorHandle};
 use connect_api::data::{Map, Schema, Str, Value};
 use connect_api::source::SourceOffsetChange;
 use connect_api::{
-    ConnectError, ConnectRecord, ExactlyOnceSupport, Plugin, Result, SourceConnector, SourceOffset, SourcePartition,
-    SourceRecord, SourceTask, SourceTaskContext, async_trait,
+    ConnectError, ConnectRecord, ExactlyOnceSupport, Plugin, Result, SourceConnector, SourceOffset,
+    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, async_trait,
 };
 use connect_config::{ConfigDef, ConfigErrors, Importance, Key, Properties, Validator};
 use std::fs::{File, Metadata};
@@ -134,7 +134,11 @@ impl SourceConnector for FileStreamSourceConnector {
         })
     }
 
-    async fn alter_offsets(&self, config: &Properties, offsets: &[SourceOffsetChange]) -> Result<bool> {
+    async fn alter_offsets(
+        &self,
+        config: &Properties,
+        offsets: &[SourceOffsetChange],
+    ) -> Result<bool> {
         if config.get("file").is_none_or(str::is_empty) {
             return Err(ConnectError::config(
                 "Offsets cannot be modified if the 'file' configuration is unspecified. This is because stdin is used \
@@ -149,10 +153,14 @@ impl SourceConnector for FileStreamSourceConnector {
 /// Pure: whether an offset that a user wants to write is one that the task can go on from.
 fn check_offset_change(change: &SourceOffsetChange) -> Result<()> {
     // A removed offset may name any partition, also one of an older format.
-    let Some(offset) = &change.offset else { return Ok(()) };
+    let Some(offset) = &change.offset else {
+        return Ok(());
+    };
     match offset.get_str(POSITION_FIELD) {
         None => {
-            return Err(ConnectError::config("Offset objects should either be null or contain the key 'position'"));
+            return Err(ConnectError::config(
+                "Offset objects should either be null or contain the key 'position'",
+            ));
         }
         Some(Value::Int64(position)) if *position < 0 => {
             return Err(ConnectError::config(
@@ -168,9 +176,9 @@ fn check_offset_change(change: &SourceOffsetChange) -> Result<()> {
     }
     match &change.partition {
         None => Err(ConnectError::config("Partition objects cannot be null")),
-        Some(partition) if partition.get_str(FILENAME_FIELD).is_none() => {
-            Err(ConnectError::config("Partition objects should contain the key 'filename'"))
-        }
+        Some(partition) if partition.get_str(FILENAME_FIELD).is_none() => Err(
+            ConnectError::config("Partition objects should contain the key 'filename'"),
+        ),
         Some(_) => Ok(()),
     }
 }
@@ -215,14 +223,21 @@ enum Trouble {
 
 #[async_trait]
 impl SourceTask for FileStreamSourceTask {
-    async fn start(&mut self, context: Arc<dyn SourceTaskContext>, config: &Properties) -> Result<()> {
+    async fn start(
+        &mut self,
+        context: Arc<dyn SourceTaskContext>,
+        config: &Properties,
+    ) -> Result<()> {
         let config = FileStreamSourceConfig::parse(config)?;
         let filename = config.file.as_deref().map_or(Value::Null, Value::from);
         self.running = Some(Running {
             file: config.file,
             topic: config.topic.into(),
             batch_size: config.batch_size,
-            partition: SourcePartition::new(Map::from_iter([(Value::text(FILENAME_FIELD), filename)])),
+            partition: SourcePartition::new(Map::from_iter([(
+                Value::text(FILENAME_FIELD),
+                filename,
+            )])),
             context,
             input: Input::NotOpen,
             lines: LineBuffer::default(),
@@ -233,7 +248,11 @@ impl SourceTask for FileStreamSourceTask {
     }
 
     async fn poll(&mut self) -> Result<Option<Vec<SourceRecord>>> {
-        self.running.as_mut().expect("the worker polls between start and stop").poll().await
+        self.running
+            .as_mut()
+            .expect("the worker polls between start and stop")
+            .poll()
+            .await
     }
 
     async fn stop(&mut self) -> Result<()> {
@@ -280,7 +299,10 @@ impl Running {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if self.said != Some(Trouble::Missing) {
                     self.said = Some(Trouble::Missing);
-                    warn!(file = path, "Couldn't find file for FileStreamSourceTask, waiting for it to be created");
+                    warn!(
+                        file = path,
+                        "Couldn't find file for FileStreamSourceTask, waiting for it to be created"
+                    );
                 }
                 return Ok(false);
             }
@@ -309,7 +331,8 @@ impl Running {
                 );
                 self.said = Some(Trouble::Truncated);
             }
-            file.seek(SeekFrom::Start(self.position)).map_err(|error| cannot_open(path, error))?;
+            file.seek(SeekFrom::Start(self.position))
+                .map_err(|error| cannot_open(path, error))?;
         }
         info!(file = path, position = self.position, "opened for reading");
         self.input = Input::File(file);
@@ -317,13 +340,20 @@ impl Running {
     }
 
     async fn stored_position(&self) -> Result<u64> {
-        let offset = self.context.offset_storage_reader().offset(&self.partition).await?;
+        let offset = self
+            .context
+            .offset_storage_reader()
+            .offset(&self.partition)
+            .await?;
         match offset.as_ref().map(|offset| offset.get_str(POSITION_FIELD)) {
             None | Some(None | Some(Value::Null)) => Ok(0),
             Some(Some(Value::Int64(position))) if *position >= 0 => Ok(*position as u64),
             Some(Some(other)) => {
                 let found = format!("{other:?}");
-                Err(ConnectError::config("Offset position is the incorrect type").with("found", found))
+                Err(
+                    ConnectError::config("Offset position is the incorrect type")
+                        .with("found", found),
+                )
             }
         }
     }
@@ -345,7 +375,8 @@ impl Running {
             records.push(SourceRecord {
                 record,
                 source_partition: Some(self.partition.clone()),
-                source_offset: tracked.then_some(SourceOffset::Position(POSITION_FIELD, self.position as i64)),
+                source_offset: tracked
+                    .then_some(SourceOffset::Position(POSITION_FIELD, self.position as i64)),
             });
         }
     }
@@ -354,8 +385,11 @@ impl Running {
     async fn read_more(&mut self, may_wait: bool) -> Result<usize> {
         let name = self.file.as_deref().unwrap_or("standard input");
         if self.lines.pending_bytes() > LINE_BYTES_MAX {
-            let message = format!("a line is longer than {LINE_BYTES_MAX} bytes; is this a text file?");
-            return Err(ConnectError::data(message).with("file", name).with("position", self.position));
+            let message =
+                format!("a line is longer than {LINE_BYTES_MAX} bytes; is this a text file?");
+            return Err(ConnectError::data(message)
+                .with("file", name)
+                .with("position", self.position));
         }
         let read = match &mut self.input {
             Input::NotOpen | Input::Ended => return Ok(0),
@@ -399,7 +433,9 @@ impl Running {
 
     /// At the end of the file: says when it was cut off or when its name now means another file.
     fn look_for_trouble(&mut self) {
-        let (Input::File(file), Some(path)) = (&self.input, &self.file) else { return };
+        let (Input::File(file), Some(path)) = (&self.input, &self.file) else {
+            return;
+        };
         let held = self.position + self.lines.pending_bytes() as u64;
         let trouble = match (file.metadata(), std::fs::metadata(path)) {
             (Ok(open), _) if open.len() < held => Some(Trouble::Truncated),
@@ -424,7 +460,11 @@ impl Running {
                 "the file was replaced by another of the same name; still following the old one. Restart the connector \
                  to read the new one"
             ),
-            _ => warn!(file = path, position = held, "the file was removed; still following it"),
+            _ => warn!(
+                file = path,
+                position = held,
+                "the file was removed; still following it"
+            ),
         }
     }
 }
@@ -434,16 +474,23 @@ fn same_file(a: &Metadata, b: &Metadata) -> bool {
 }
 
 fn now_ms() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     since_epoch.as_millis() as i64
 }
 
 fn cannot_open(path: &str, error: std::io::Error) -> ConnectError {
-    ConnectError::config("cannot open the file for reading").with("file", path).caused_by(error)
+    ConnectError::config("cannot open the file for reading")
+        .with("file", path)
+        .caused_by(error)
 }
 
 fn cannot_read(name: &str, position: u64, error: std::io::Error) -> ConnectError {
-    ConnectError::fatal("cannot read the file").with("file", name).with("position", position).caused_by(error)
+    ConnectError::fatal("cannot read the file")
+        .with("file", name)
+        .with("position", position)
+        .caused_by(error)
 }
 
 /// Reads once into the spare room of the buffer.
@@ -483,7 +530,9 @@ fn read_in_thread_from(path: String) -> mpsc::Receiver<std::io::Result<Bytes>> {
 /// The thread ends with its input or when the task has stopped and the next bytes arrive. It cannot be
 /// joined while it waits for standard input; it holds nothing that needs closing.
 fn spawn_reader(work: impl FnOnce() + Send + 'static) {
-    let spawned = std::thread::Builder::new().name("file-source-reader".into()).spawn(work);
+    let spawned = std::thread::Builder::new()
+        .name("file-source-reader".into())
+        .spawn(work);
     if let Err(error) = spawned {
         warn!(%error, "cannot start the thread that reads the input");
     }

@@ -1,12 +1,14 @@
 //! FileStream source and sink with a worker's side that is played by the test.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use connect_api::connector::{Connector, ConnectorContext};
 use connect_api::data::{Map, Schema, Value};
 use connect_api::source::SourceOffsetChange;
 use connect_api::{
-    ConnectError, ConnectRecord, ErrantRecordReporter, ErrorKind, OffsetStorageReader, Offsets, Result, SinkConnector,
-    SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset, SourcePartition, SourceRecord, SourceTask,
-    SourceTaskContext, TimestampType, TopicPartition, async_trait,
+    ConnectError, ConnectRecord, ErrantRecordReporter, ErrorKind, OffsetStorageReader, Offsets,
+    Result, SinkConnector, SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset,
+    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, TimestampType, TopicPartition,
+    async_trait,
 };
 use connect_config::Properties;
 use connector_file::{FileStreamSinkConnector, FileStreamSourceConnector, FileStreamSourceTask};
@@ -26,7 +28,9 @@ impl SourceTaskContext for SourceContext {
     }
 
     fn offset_storage_reader(&self) -> Arc<dyn OffsetStorageReader> {
-        Arc::new(SourceContext { stored: self.stored.clone() })
+        Arc::new(SourceContext {
+            stored: self.stored.clone(),
+        })
     }
 }
 
@@ -37,22 +41,36 @@ impl OffsetStorageReader for SourceContext {
     }
 }
 
-async fn source(file: &Path, more: &[(&str, &str)], position: Option<Value>) -> Box<dyn SourceTask> {
+async fn source(
+    file: &Path,
+    more: &[(&str, &str)],
+    position: Option<Value>,
+) -> Box<dyn SourceTask> {
     let mut config = Properties::from_iter([("topic", "t"), ("file", file.to_str().unwrap())]);
-    more.iter().for_each(|(key, value)| config.set(*key, *value));
+    more.iter()
+        .for_each(|(key, value)| config.set(*key, *value));
     let stored = position.map(|position| Map::from_iter([(Value::text("position"), position)]));
     let mut task: Box<dyn SourceTask> = Box::<FileStreamSourceTask>::default();
-    task.start(Arc::new(SourceContext { stored }), &config).await.unwrap();
+    task.start(Arc::new(SourceContext { stored }), &config)
+        .await
+        .unwrap();
     task
 }
 
 fn print(records: Result<Option<Vec<SourceRecord>>>) -> String {
     let text = |record: SourceRecord| {
-        let Some(SourceOffset::Position("position", position)) = record.source_offset else { panic!("a position") };
+        let Some(SourceOffset::Position("position", position)) = record.source_offset else {
+            panic!("a position")
+        };
         format!("{}@{position}", record.value.as_str().expect("a text"))
     };
     match records {
-        Ok(records) => records.unwrap_or_default().into_iter().map(text).collect::<Vec<_>>().join(" "),
+        Ok(records) => records
+            .unwrap_or_default()
+            .into_iter()
+            .map(text)
+            .collect::<Vec<_>>()
+            .join(" "),
         Err(error) => format!("{error:?}"),
     }
 }
@@ -103,7 +121,10 @@ async fn it_goes_on_where_the_stored_offset_says() {
     assert_eq!(drain(&mut *beyond).await, ["d@9"]);
     let mut wrong = source(&file, &[], Some(Value::from("7"))).await;
     let error = print(wrong.poll().await);
-    assert!(error.starts_with("Config: Offset position is the incorrect type"), "{error}");
+    assert!(
+        error.starts_with("Config: Offset position is the incorrect type"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +151,10 @@ async fn lines_longer_than_any_buffer_come_whole() {
     let long = "x".repeat(3_000_000);
     fs::write(&file, format!("{long}\nshort\n")).unwrap();
     let mut task = source(&file, &[], None).await;
-    assert_eq!(drain(&mut *task).await.join(" "), format!("{long}@3000001 short@3000007"));
+    assert_eq!(
+        drain(&mut *task).await.join(" "),
+        format!("{long}@3000001 short@3000007")
+    );
 }
 
 struct NoContext;
@@ -147,29 +171,53 @@ async fn a_source_has_one_task_and_a_sink_as_many_as_asked() {
     let config = Properties::from_iter([("topic", "t"), ("file", "f")]);
     let mut source = FileStreamSourceConnector::default();
     source.start(Arc::new(NoContext), &config).await.unwrap();
-    assert_eq!(source.task_configs(3).unwrap(), [config.clone()]);
+    assert_eq!(
+        source.task_configs(3).unwrap(),
+        std::slice::from_ref(&config)
+    );
     let mut sink = FileStreamSinkConnector::default();
     sink.start(Arc::new(NoContext), &config).await.unwrap();
     assert_eq!(sink.task_configs(3).unwrap().len(), 3);
     let error = FileStreamSourceConnector::default()
-        .start(Arc::new(NoContext), &Properties::from_iter([("batch.size", "x")]))
+        .start(
+            Arc::new(NoContext),
+            &Properties::from_iter([("batch.size", "x")]),
+        )
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();
-    assert!(text.contains("\"topic\"") && text.contains("Not a number of type INT"), "{text}");
+    assert!(
+        text.contains("\"topic\"") && text.contains("Not a number of type INT"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn offsets_that_a_user_writes_are_checked() {
-    async fn check(file: Option<&str>, partition: Option<&[(&'static str, Value)]>, offset: Option<Value>, expected: &str) {
+    async fn check(
+        file: Option<&str>,
+        partition: Option<&[(&'static str, Value)]>,
+        offset: Option<Value>,
+        expected: &str,
+    ) {
         let config: Properties = file.map(|file| ("file", file)).into_iter().collect();
         let change = SourceOffsetChange {
-            partition: partition.map(|fields| fields.iter().map(|(k, v)| (Value::text(k), v.clone())).collect()),
+            partition: partition.map(|fields| {
+                fields
+                    .iter()
+                    .map(|(k, v)| (Value::text(k), v.clone()))
+                    .collect()
+            }),
             offset: offset.map(|position| Map::from_iter([(Value::text("position"), position)])),
         };
-        let result = FileStreamSourceConnector::default().alter_offsets(&config, &[change]).await;
-        let actual = result.map_or_else(|error| error.message().to_string(), |answer| answer.to_string());
+        let result = FileStreamSourceConnector::default()
+            .alter_offsets(&config, &[change])
+            .await;
+        let actual = result.map_or_else(
+            |error| error.message().to_string(),
+            |answer| answer.to_string(),
+        );
         assert_eq!(actual, expected);
     }
     let here: &[(&'static str, Value)] = &[("filename", Value::text("f"))];
@@ -182,8 +230,20 @@ async fn offsets_that_a_user_writes_are_checked() {
     check(Some("f"), Some(here), Some(Value::Int64(-1)), negative).await;
     let wrong = "The value for the 'position' key in the offset is expected to be a Long value";
     check(Some("f"), Some(here), Some(Value::from("5")), wrong).await;
-    check(Some("f"), None, Some(Value::Int64(5)), "Partition objects cannot be null").await;
-    check(Some("f"), Some(&[]), Some(Value::Int64(5)), "Partition objects should contain the key 'filename'").await;
+    check(
+        Some("f"),
+        None,
+        Some(Value::Int64(5)),
+        "Partition objects cannot be null",
+    )
+    .await;
+    check(
+        Some("f"),
+        Some(&[]),
+        Some(Value::Int64(5)),
+        "Partition objects should contain the key 'filename'",
+    )
+    .await;
 }
 
 struct SinkContext;
@@ -211,7 +271,12 @@ impl SinkTaskContext for SinkContext {
 
 fn sink_record(value: Value) -> SinkRecord {
     let record = ConnectRecord::new("t", Some(Schema::OPTIONAL_STRING), value);
-    SinkRecord { record, kafka_offset: 0, timestamp_type: TimestampType::NoTimestampType, original: None }
+    SinkRecord {
+        record,
+        kafka_offset: 0,
+        timestamp_type: TimestampType::NoTimestampType,
+        original: None,
+    }
 }
 
 async fn sink(file: &Path) -> Box<dyn SinkTask> {
@@ -226,10 +291,23 @@ async fn a_record_is_a_line_of_its_java_text() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("out");
     let mut task = sink(&file).await;
-    let map = Map::from_iter([(Value::text("a"), Value::Int64(1)), (Value::text("b"), Value::Null)]);
-    let records = [Value::from("text"), Value::Null, Value::Map(map), Value::Float64(1e10), Value::from("")];
+    let map = Map::from_iter([
+        (Value::text("a"), Value::Int64(1)),
+        (Value::text("b"), Value::Null),
+    ]);
+    let records = [
+        Value::from("text"),
+        Value::Null,
+        Value::Map(map),
+        Value::Float64(1e10),
+        Value::from(""),
+    ];
     task.put(&records.map(sink_record)).await.unwrap();
-    assert_eq!(fs::read_to_string(&file).unwrap(), "text\nnull\n{a=1, b=null}\n1.0E10\n\n", "there before flush");
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        "text\nnull\n{a=1, b=null}\n1.0E10\n\n",
+        "there before flush"
+    );
     task.stop().await.unwrap();
 }
 
@@ -243,7 +321,10 @@ async fn a_line_that_a_killed_worker_left_half_written_is_ended() {
     task.stop().await.unwrap();
     let mut task = sink(&file).await;
     task.put(&[sink_record(Value::from("last"))]).await.unwrap();
-    assert_eq!(fs::read_to_string(&file).unwrap(), "whole\nhal\nnext\nlast\n");
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        "whole\nhal\nnext\nlast\n"
+    );
 }
 
 /// `/dev/full` refuses every write with "no space left on device".
@@ -253,17 +334,30 @@ async fn a_full_disk_commits_nothing_and_takes_no_more() {
     let records = [sink_record(Value::from("kept"))];
     task.put(&records).await.unwrap();
     let offsets = Offsets::from([(TopicPartition::new("t", 0), 1)]);
-    assert_eq!(task.pre_commit(offsets).await.unwrap(), Offsets::new(), "what lies here must not be committed");
+    assert_eq!(
+        task.pre_commit(offsets).await.unwrap(),
+        Offsets::new(),
+        "what lies here must not be committed"
+    );
     let error = task.put(&records).await.unwrap_err();
     assert!(error.is_retriable(), "{error}");
-    assert!(error.to_string().contains("no room to write to the file"), "{error}");
+    assert!(
+        error.to_string().contains("no room to write to the file"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_file_that_cannot_be_made_is_an_error() {
     let mut task = FileStreamSinkConnector::default().new_task();
     let config = Properties::from_iter([("file", "/no/such/folder/out")]);
-    let error = task.start(Arc::new(SinkContext), &config).await.unwrap_err();
+    let error = task
+        .start(Arc::new(SinkContext), &config)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert_eq!(error.message(), "Couldn't find or create file '/no/such/folder/out' for FileStreamSinkTask");
+    assert_eq!(
+        error.message(),
+        "Couldn't find or create file '/no/such/folder/out' for FileStreamSinkTask"
+    );
 }

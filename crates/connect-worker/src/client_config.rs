@@ -36,7 +36,10 @@ impl OverridePolicy {
     /// By its name, a class name or an alias of it; `None` when there is no such policy.
     pub fn by_name(name: &str, allowlist: Vec<String>) -> Option<Self> {
         let simple = name.rsplit('.').next().unwrap_or(name);
-        match simple.strip_suffix("ConnectorClientConfigOverridePolicy").unwrap_or(simple) {
+        match simple
+            .strip_suffix("ConnectorClientConfigOverridePolicy")
+            .unwrap_or(simple)
+        {
             "All" => Some(Self::All),
             "None" => Some(Self::None),
             "Principal" => Some(Self::Principal),
@@ -70,7 +73,9 @@ impl OverridePolicy {
         let overrides = prefixes.iter().flat_map(|prefix| {
             let prefix = format!("{prefix}{OVERRIDE_INFIX}");
             let keys = connector.originals_with_prefix(&prefix);
-            keys.keys().map(|key| (format!("{prefix}{key}"), key.to_string())).collect::<Vec<_>>()
+            keys.keys()
+                .map(|key| (format!("{prefix}{key}"), key.to_string()))
+                .collect::<Vec<_>>()
         });
         overrides
             .filter(|(_, key)| !self.allows(key))
@@ -85,7 +90,12 @@ impl OverridePolicy {
 }
 
 /// Settings of the producer of a source task.
-pub fn source_task_producer(worker: &Properties, connector: &Properties, connector_name: &str, task: u32) -> Properties {
+pub fn source_task_producer(
+    worker: &Properties,
+    connector: &Properties,
+    connector_name: &str,
+    task: u32,
+) -> Properties {
     let mut config = Properties::from_iter([
         (BOOTSTRAP_SERVERS, bootstrap_servers(worker)),
         // Whoever writes to a topic that cannot be reached should wait, not give up.
@@ -95,21 +105,32 @@ pub fn source_task_producer(worker: &Properties, connector: &Properties, connect
         ("enable.idempotence", "false"),
         ("max.in.flight.requests.per.connection", "1"),
     ]);
-    config.set("client.id", format!("connector-producer-{connector_name}-{task}"));
+    config.set(
+        "client.id",
+        format!("connector-producer-{connector_name}-{task}"),
+    );
     config.merge(&worker.originals_with_prefix(PRODUCER_PREFIX));
     config.merge(&connector.originals_with_prefix("producer.override."));
     config
 }
 
 /// Settings of the consumer of a sink task.
-pub fn sink_task_consumer(worker: &Properties, connector: &Properties, connector_name: &str, task: u32) -> Properties {
+pub fn sink_task_consumer(
+    worker: &Properties,
+    connector: &Properties,
+    connector_name: &str,
+    task: u32,
+) -> Properties {
     let mut config = Properties::from_iter([
         (BOOTSTRAP_SERVERS, bootstrap_servers(worker)),
         ("enable.auto.commit", "false"),
         ("auto.offset.reset", "earliest"),
     ]);
     config.set("group.id", format!("connect-{connector_name}"));
-    config.set("client.id", format!("connector-consumer-{connector_name}-{task}"));
+    config.set(
+        "client.id",
+        format!("connector-consumer-{connector_name}-{task}"),
+    );
     config.merge(&worker.originals_with_prefix(CONSUMER_PREFIX));
     config.merge(&connector.originals_with_prefix("consumer.override."));
     config
@@ -120,7 +141,9 @@ pub fn sink_task_consumer(worker: &Properties, connector: &Properties, connector
 pub fn admin(worker: &Properties, connector: &Properties, client_id: &str) -> Properties {
     let mut config = Properties::new();
     for (key, value) in worker.iter() {
-        let of_a_client = [PRODUCER_PREFIX, CONSUMER_PREFIX, ADMIN_PREFIX].iter().any(|prefix| key.starts_with(prefix));
+        let of_a_client = [PRODUCER_PREFIX, CONSUMER_PREFIX, ADMIN_PREFIX]
+            .iter()
+            .any(|prefix| key.starts_with(prefix));
         if !of_a_client {
             config.set_nullable(key, value.map(str::to_string));
         }
@@ -133,7 +156,9 @@ pub fn admin(worker: &Properties, connector: &Properties, client_id: &str) -> Pr
 }
 
 fn bootstrap_servers(worker: &Properties) -> &str {
-    worker.get(BOOTSTRAP_SERVERS).unwrap_or(BOOTSTRAP_SERVERS_DEFAULT)
+    worker
+        .get(BOOTSTRAP_SERVERS)
+        .unwrap_or(BOOTSTRAP_SERVERS_DEFAULT)
 }
 
 #[cfg(test)]
@@ -146,8 +171,11 @@ mod tests {
 
     #[test]
     fn later_layers_win() {
-        let worker = props("bootstrap.servers=b:1\nproducer.acks=1\nproducer.linger.ms=5\nconsumer.group.id=mine");
-        let connector = props("name=c\nproducer.override.acks=0\nconsumer.override.max.poll.records=7");
+        let worker = props(
+            "bootstrap.servers=b:1\nproducer.acks=1\nproducer.linger.ms=5\nconsumer.group.id=mine",
+        );
+        let connector =
+            props("name=c\nproducer.override.acks=0\nconsumer.override.max.poll.records=7");
         let producer = source_task_producer(&worker, &connector, "c", 2);
         assert_eq!(producer.get("bootstrap.servers"), Some("b:1"));
         assert_eq!(producer.get("acks"), Some("0"));
@@ -164,9 +192,15 @@ mod tests {
 
     #[track_caller]
     fn check_policy(name: &str, allowlist: &[&str], key: &str, expected: Option<&str>) {
-        let policy = OverridePolicy::by_name(name, allowlist.iter().map(|key| key.to_string()).collect()).unwrap();
+        let policy =
+            OverridePolicy::by_name(name, allowlist.iter().map(|key| key.to_string()).collect())
+                .unwrap();
         let refusals = policy.refusals(&Properties::from_iter([(key, "x")]));
-        assert_eq!(refusals.first().map(|(_, message)| message.as_str()), expected, "{name} {key}");
+        assert_eq!(
+            refusals.first().map(|(_, message)| message.as_str()),
+            expected,
+            "{name} {key}"
+        );
     }
 
     #[test]
@@ -177,7 +211,8 @@ mod tests {
         check_policy("None", &[], "producer.acks", None);
         check_policy("Principal", &[], "consumer.override.sasl.jaas.config", None);
         check_policy("Allowlist", &["acks"], "producer.override.acks", None);
-        let java = "org.apache.kafka.connect.connector.policy.NoneConnectorClientConfigOverridePolicy";
+        let java =
+            "org.apache.kafka.connect.connector.policy.NoneConnectorClientConfigOverridePolicy";
         check_policy(java, &[], "producer.override.acks", Some(none));
         assert_eq!(OverridePolicy::by_name("Some", vec![]), None);
     }

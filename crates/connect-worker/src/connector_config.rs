@@ -4,7 +4,9 @@
 //! Source: `ConnectorConfig`, `SourceConnectorConfig`, `SinkConnectorConfig` of Apache Kafka 4.3.
 
 use crate::plugins::AnyConnector;
-use connect_config::{ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, Properties, Validator};
+use connect_config::{
+    ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, Properties, Validator,
+};
 use regex::Regex;
 
 pub const NAME: Key<String> = Key::new("name");
@@ -25,12 +27,15 @@ pub const CONFIG_ACTION_RELOAD: Key<String> = Key::new("config.action.reload");
 pub const TOPICS: Key<Vec<String>> = Key::new("topics");
 pub const TOPICS_REGEX: Key<String> = Key::new("topics.regex");
 pub const DLQ_TOPIC_NAME: Key<String> = Key::new("errors.deadletterqueue.topic.name");
-pub const DLQ_REPLICATION_FACTOR: Key<i16> = Key::new("errors.deadletterqueue.topic.replication.factor");
-pub const DLQ_CONTEXT_HEADERS: Key<bool> = Key::new("errors.deadletterqueue.context.headers.enable");
+pub const DLQ_REPLICATION_FACTOR: Key<i16> =
+    Key::new("errors.deadletterqueue.topic.replication.factor");
+pub const DLQ_CONTEXT_HEADERS: Key<bool> =
+    Key::new("errors.deadletterqueue.context.headers.enable");
 pub const TOPIC_CREATION_GROUPS: Key<Vec<String>> = Key::new("topic.creation.groups");
 pub const EXACTLY_ONCE_SUPPORT: Key<String> = Key::new("exactly.once.support");
 pub const TRANSACTION_BOUNDARY: Key<String> = Key::new("transaction.boundary");
-pub const TRANSACTION_BOUNDARY_INTERVAL_MS: Key<Option<i64>> = Key::new("transaction.boundary.interval.ms");
+pub const TRANSACTION_BOUNDARY_INTERVAL_MS: Key<Option<i64>> =
+    Key::new("transaction.boundary.interval.ms");
 pub const OFFSETS_STORAGE_TOPIC: Key<Option<String>> = Key::new("offsets.storage.topic");
 
 /// What happens to a record that cannot be converted.
@@ -118,17 +123,47 @@ fn common_def() -> ConfigDef {
 fn sink_def() -> ConfigDef {
     use Importance::{High, Medium};
     common_def()
-        .define(TOPICS.default(Vec::<String>::new()).importance(High).doc("Topics to consume, comma separated."))
-        .define(TOPICS_REGEX.default("").importance(High).doc("Regular expression of the topics to consume."))
-        .define(DLQ_TOPIC_NAME.default("").importance(Medium).doc("Topic for records that cannot be processed."))
-        .define(DLQ_REPLICATION_FACTOR.default(3i16).importance(Medium).doc("Replication factor of that topic."))
-        .define(DLQ_CONTEXT_HEADERS.default(false).importance(Medium).doc("Whether its records say what failed."))
+        .define(
+            TOPICS
+                .default(Vec::<String>::new())
+                .importance(High)
+                .doc("Topics to consume, comma separated."),
+        )
+        .define(
+            TOPICS_REGEX
+                .default("")
+                .importance(High)
+                .doc("Regular expression of the topics to consume."),
+        )
+        .define(
+            DLQ_TOPIC_NAME
+                .default("")
+                .importance(Medium)
+                .doc("Topic for records that cannot be processed."),
+        )
+        .define(
+            DLQ_REPLICATION_FACTOR
+                .default(3i16)
+                .importance(Medium)
+                .doc("Replication factor of that topic."),
+        )
+        .define(
+            DLQ_CONTEXT_HEADERS
+                .default(false)
+                .importance(Medium)
+                .doc("Whether its records say what failed."),
+        )
 }
 
 fn source_def() -> ConfigDef {
     use Importance::{Low, Medium};
     common_def()
-        .define(TOPIC_CREATION_GROUPS.default(Vec::<String>::new()).importance(Low).doc("Groups of created topics."))
+        .define(
+            TOPIC_CREATION_GROUPS
+                .default(Vec::<String>::new())
+                .importance(Low)
+                .doc("Groups of created topics."),
+        )
         .define(
             EXACTLY_ONCE_SUPPORT
                 .default("requested")
@@ -139,17 +174,34 @@ fn source_def() -> ConfigDef {
         .define(
             TRANSACTION_BOUNDARY
                 .default("poll")
-                .validator(Validator::in_ignoring_case(["poll", "interval", "connector"]))
+                .validator(Validator::in_ignoring_case([
+                    "poll",
+                    "interval",
+                    "connector",
+                ]))
                 .importance(Medium)
                 .doc("Where transactions end."),
         )
-        .define(TRANSACTION_BOUNDARY_INTERVAL_MS.default_null().importance(Low).doc("Time between transactions."))
-        .define(OFFSETS_STORAGE_TOPIC.default_null().importance(Low).doc("Own topic for source offsets."))
+        .define(
+            TRANSACTION_BOUNDARY_INTERVAL_MS
+                .default_null()
+                .importance(Low)
+                .doc("Time between transactions."),
+        )
+        .define(
+            OFFSETS_STORAGE_TOPIC
+                .default_null()
+                .importance(Low)
+                .doc("Own topic for source offsets."),
+        )
 }
 
 impl ConnectorConfig {
     /// Checks the configuration as a whole, the connector's own keys too. Reports every bad key at once.
-    pub fn parse(properties: &Properties, connector: &mut AnyConnector) -> Result<Self, ConfigErrors> {
+    pub fn parse(
+        properties: &Properties,
+        connector: &mut AnyConnector,
+    ) -> Result<Self, ConfigErrors> {
         let def = match connector {
             AnyConnector::Source(_) => source_def(),
             AnyConnector::Sink(_) => sink_def(),
@@ -196,29 +248,41 @@ pub fn topics_of(properties: &Properties) -> Result<TopicsChoice, ConfigErrors> 
     };
     match (topics.is_empty(), pattern.trim().is_empty()) {
         (true, true) => Err(both("Must configure one of topics or topics.regex")),
-        (false, false) => {
-            Err(both("topics and topics.regex are mutually exclusive options, but both are set."))
-        }
+        (false, false) => Err(both(
+            "topics and topics.regex are mutually exclusive options, but both are set.",
+        )),
         (false, true) => Ok(TopicsChoice::List(topics)),
         (true, false) => Regex::new(&format!("^(?:{pattern})$"))
             .map(|_| TopicsChoice::Pattern(pattern))
-            .map_err(|error| ConfigErrors::of(TOPICS_REGEX.name(), format!("Invalid regex: {error}"))),
+            .map_err(|error| {
+                ConfigErrors::of(TOPICS_REGEX.name(), format!("Invalid regex: {error}"))
+            }),
     }
 }
 
 /// Keys whose meaning would be lost without a word: refused until they are honoured.
 fn unsupported(properties: &Properties, connector: &AnyConnector) -> ConfigErrors {
     let mut errors = ConfigErrors::new();
-    let is_set = |key: &str| properties.get(key).is_some_and(|value| !value.trim().is_empty());
+    let is_set = |key: &str| {
+        properties
+            .get(key)
+            .is_some_and(|value| !value.trim().is_empty())
+    };
     for key in ["transforms", "predicates"] {
         if is_set(key) {
-            errors.add(key, format!("{key} are not supported yet; remove the key to run without them"));
+            errors.add(
+                key,
+                format!("{key} are not supported yet; remove the key to run without them"),
+            );
         }
     }
     match connector {
         AnyConnector::Sink(_) => {
             if is_set(DLQ_TOPIC_NAME.name()) {
-                errors.add(DLQ_TOPIC_NAME.name(), "dead letter queues are not supported yet; remove the key");
+                errors.add(
+                    DLQ_TOPIC_NAME.name(),
+                    "dead letter queues are not supported yet; remove the key",
+                );
             }
         }
         AnyConnector::Source(_) => {
@@ -227,7 +291,10 @@ fn unsupported(properties: &Properties, connector: &AnyConnector) -> ConfigError
                                topic.creation.*";
                 errors.add(key, message);
             }
-            if properties.get(EXACTLY_ONCE_SUPPORT.name()).is_some_and(|value| value.trim().eq_ignore_ascii_case("required")) {
+            if properties
+                .get(EXACTLY_ONCE_SUPPORT.name())
+                .is_some_and(|value| value.trim().eq_ignore_ascii_case("required"))
+            {
                 let message = "exactly-once sources need distributed mode; a standalone worker is at-least-once";
                 errors.add(EXACTLY_ONCE_SUPPORT.name(), message);
             }
@@ -244,15 +311,42 @@ pub fn warnings(properties: &Properties, connector: &mut AnyConnector) -> Vec<St
             warnings.push(format!("\"{key}\" has no effect: {reason}"));
         }
     };
-    say("connector.plugin.version", "there is one version of each plugin");
-    say("key.converter.plugin.version", "there is one version of each plugin");
-    say("value.converter.plugin.version", "there is one version of each plugin");
-    say("header.converter.plugin.version", "there is one version of each plugin");
-    say(ERRORS_RETRY_TIMEOUT.name(), "conversions do not fail for reasons that pass");
-    say(ERRORS_RETRY_DELAY_MAX_MS.name(), "conversions do not fail for reasons that pass");
-    say(OFFSETS_STORAGE_TOPIC.name(), "a standalone worker keeps offsets in its file, as Kafka Connect does");
-    say(TRANSACTION_BOUNDARY.name(), "a standalone worker has no transactions, as Kafka Connect");
-    say(TRANSACTION_BOUNDARY_INTERVAL_MS.name(), "a standalone worker has no transactions, as Kafka Connect");
+    say(
+        "connector.plugin.version",
+        "there is one version of each plugin",
+    );
+    say(
+        "key.converter.plugin.version",
+        "there is one version of each plugin",
+    );
+    say(
+        "value.converter.plugin.version",
+        "there is one version of each plugin",
+    );
+    say(
+        "header.converter.plugin.version",
+        "there is one version of each plugin",
+    );
+    say(
+        ERRORS_RETRY_TIMEOUT.name(),
+        "conversions do not fail for reasons that pass",
+    );
+    say(
+        ERRORS_RETRY_DELAY_MAX_MS.name(),
+        "conversions do not fail for reasons that pass",
+    );
+    say(
+        OFFSETS_STORAGE_TOPIC.name(),
+        "a standalone worker keeps offsets in its file, as Kafka Connect does",
+    );
+    say(
+        TRANSACTION_BOUNDARY.name(),
+        "a standalone worker has no transactions, as Kafka Connect",
+    );
+    say(
+        TRANSACTION_BOUNDARY_INTERVAL_MS.name(),
+        "a standalone worker has no transactions, as Kafka Connect",
+    );
     let def = match connector {
         AnyConnector::Source(_) => source_def(),
         AnyConnector::Sink(_) => sink_def(),

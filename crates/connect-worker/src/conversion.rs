@@ -9,11 +9,11 @@ use crate::worker_config::WorkerConfig;
 use bytes::Bytes;
 use connect_api::data::{Headers, SharedSlice, Str};
 use connect_api::{
-    ConnectError, ConnectRecord, Converter, ConverterType, HeaderConverter, KafkaHeader, Result, SinkRecord,
-    SourceRecord, TimestampType,
+    ConnectError, ConnectRecord, Converter, ConverterType, HeaderConverter, KafkaHeader, Result,
+    SinkRecord, SourceRecord, TimestampType,
 };
 use connect_config::{ConfigErrors, Properties};
-use kafka_wire::RecordView;
+use kafka_client::consumer::RecordView;
 use std::sync::Arc;
 
 /// The converters of one task.
@@ -31,26 +31,50 @@ struct Named<C: ?Sized> {
 impl Converters {
     /// The connector's own converters where it names one, else the worker's. Settings go with the class:
     /// those of the worker do not reach a converter that the connector names.
-    pub fn new(plugins: &Plugins, worker: &WorkerConfig, connector: &Properties) -> Result<Self, ConfigErrors> {
+    pub fn new(
+        plugins: &Plugins,
+        worker: &WorkerConfig,
+        connector: &Properties,
+    ) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
-        let mut choose = |key: &str, worker_class: &str| match connector.get(key) {
-            Some(class) => (class.trim().to_string(), connector.originals_with_prefix(&format!("{key}."))),
-            None => (worker_class.to_string(), worker.originals.originals_with_prefix(&format!("{key}."))),
+        let choose = |key: &str, worker_class: &str| match connector.get(key) {
+            Some(class) => (
+                class.trim().to_string(),
+                connector.originals_with_prefix(&format!("{key}.")),
+            ),
+            None => (
+                worker_class.to_string(),
+                worker.originals.originals_with_prefix(&format!("{key}.")),
+            ),
         };
-        let mut data = |key: &'static str, worker_class: &str, converter_type, errors: &mut ConfigErrors| {
-            let (class, settings) = choose(key, worker_class);
-            let made = plugins.new_converter(&class).map_err(|message| errors.add(key, message)).ok()?;
-            let mut converter = made;
-            match converter.configure(&settings, converter_type) {
-                Ok(()) => Some(Named { class, converter }),
-                Err(error) => {
-                    errors.add(key, error.to_string());
-                    None
+        let data =
+            |key: &'static str, worker_class: &str, converter_type, errors: &mut ConfigErrors| {
+                let (class, settings) = choose(key, worker_class);
+                let made = plugins
+                    .new_converter(&class)
+                    .map_err(|message| errors.add(key, message))
+                    .ok()?;
+                let mut converter = made;
+                match converter.configure(&settings, converter_type) {
+                    Ok(()) => Some(Named { class, converter }),
+                    Err(error) => {
+                        errors.add(key, error.to_string());
+                        None
+                    }
                 }
-            }
-        };
-        let key = data("key.converter", &worker.key_converter, ConverterType::Key, &mut errors);
-        let value = data("value.converter", &worker.value_converter, ConverterType::Value, &mut errors);
+            };
+        let key = data(
+            "key.converter",
+            &worker.key_converter,
+            ConverterType::Key,
+            &mut errors,
+        );
+        let value = data(
+            "value.converter",
+            &worker.value_converter,
+            ConverterType::Value,
+            &mut errors,
+        );
         let (class, settings) = choose("header.converter", &worker.header_converter);
         let header = match plugins.new_header_converter(&class) {
             Ok(mut converter) => match converter.configure(&settings) {
@@ -82,7 +106,11 @@ pub struct SinkConversion {
 
 impl SinkConversion {
     pub fn new(converters: Converters, tolerance: Arc<Tolerance>) -> Self {
-        Self { converters, tolerance, headers: Vec::new() }
+        Self {
+            converters,
+            tolerance,
+            headers: Vec::new(),
+        }
     }
 
     /// The record for the task; `None` when it failed and that is tolerated.
@@ -105,12 +133,21 @@ impl SinkConversion {
             });
         }
         let key = view.key.map(|bytes| SharedSlice::part(payload, bytes));
-        let key = match self.converters.key.converter.to_connect_data_with_headers(topic, &self.headers, key) {
+        let key = match self.converters.key.converter.to_connect_data_with_headers(
+            topic,
+            &self.headers,
+            key,
+        ) {
             Ok(key) => key,
             Err(error) => return self.skip(Stage::KeyConverter, topic, partition, view, error),
         };
         let value = view.value.map(|bytes| SharedSlice::part(payload, bytes));
-        let value = match self.converters.value.converter.to_connect_data_with_headers(topic, &self.headers, value) {
+        let value = match self
+            .converters
+            .value
+            .converter
+            .to_connect_data_with_headers(topic, &self.headers, value)
+        {
             Ok(value) => value,
             Err(error) => return self.skip(Stage::ValueConverter, topic, partition, view, error),
         };
@@ -129,15 +166,28 @@ impl SinkConversion {
             timestamp: has_time.then_some(view.timestamp_ms),
             headers,
         };
-        let timestamp_type = if has_time { timestamp_type } else { TimestampType::NoTimestampType };
-        Ok(Some(SinkRecord { record, kafka_offset: view.offset, timestamp_type, original: None }))
+        let timestamp_type = if has_time {
+            timestamp_type
+        } else {
+            TimestampType::NoTimestampType
+        };
+        Ok(Some(SinkRecord {
+            record,
+            kafka_offset: view.offset,
+            timestamp_type,
+            original: None,
+        }))
     }
 
     fn convert_headers(&mut self, topic: &str) -> Result<Headers> {
         let mut headers = Headers::new();
         for header in &self.headers {
             let bytes = header.value.as_ref().map(SharedSlice::whole);
-            let data = self.converters.header.converter.to_connect_header(topic, &header.key, bytes)?;
+            let data =
+                self.converters
+                    .header
+                    .converter
+                    .to_connect_header(topic, &header.key, bytes)?;
             headers.add(header.key.clone(), data);
         }
         Ok(headers)
@@ -156,7 +206,9 @@ impl SinkConversion {
             Stage::HeaderConverter => &self.converters.header.class,
             _ => &self.converters.value.class,
         };
-        self.tolerance.failed(stage, class, error, || describe(topic, partition, view.offset))?;
+        self.tolerance.failed(stage, class, error, || {
+            describe(topic, partition, view.offset)
+        })?;
         Ok(None)
     }
 
@@ -193,22 +245,46 @@ pub struct Encoded<'a> {
 
 impl SourceConversion {
     pub fn new(converters: Converters, tolerance: Arc<Tolerance>) -> Self {
-        Self { converters, tolerance, key: Vec::new(), value: Vec::new(), headers: Vec::new() }
+        Self {
+            converters,
+            tolerance,
+            key: Vec::new(),
+            value: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// The bytes of a record; `None` when it failed and that is tolerated.
     pub fn convert<'a>(&'a mut self, record: &'a SourceRecord) -> Result<Option<Encoded<'a>>> {
-        let Self { converters, tolerance, key: key_buffer, value: value_buffer, headers } = self;
+        let Self {
+            converters,
+            tolerance,
+            key: key_buffer,
+            value: value_buffer,
+            headers,
+        } = self;
         let topic = &*record.topic;
         let which = || format!("source record is = {record:?}");
         headers.clear();
         for header in &record.headers {
-            let converted =
-                converters.header.converter.from_connect_header(topic, &header.key, header.schema.as_ref(), &header.value);
+            let converted = converters.header.converter.from_connect_header(
+                topic,
+                &header.key,
+                header.schema.as_ref(),
+                &header.value,
+            );
             match converted {
-                Ok(value) => headers.push(KafkaHeader { key: header.key.clone(), value }),
+                Ok(value) => headers.push(KafkaHeader {
+                    key: header.key.clone(),
+                    value,
+                }),
                 Err(error) => {
-                    tolerance.failed(Stage::HeaderConverter, &converters.header.class, error, which)?;
+                    tolerance.failed(
+                        Stage::HeaderConverter,
+                        &converters.header.class,
+                        error,
+                        which,
+                    )?;
                     return Ok(None);
                 }
             }
@@ -241,6 +317,10 @@ impl SourceConversion {
                 return Ok(None);
             }
         };
-        Ok(Some(Encoded { key, value, headers }))
+        Ok(Some(Encoded {
+            key,
+            value,
+            headers,
+        }))
     }
 }

@@ -54,9 +54,19 @@ impl Tolerance {
     /// Takes note of a record that failed. `record` says which one it was.
     ///
     /// Fails: when errors are not tolerated. Otherwise the record is to be left out.
-    pub fn failed(&self, stage: Stage, class: &str, error: ConnectError, record: impl Fn() -> String) -> Result<()> {
+    pub fn failed(
+        &self,
+        stage: Stage,
+        class: &str,
+        error: ConnectError,
+        record: impl Fn() -> String,
+    ) -> Result<()> {
         if self.log {
-            let which = if self.log_messages { format!(", where {}", record()) } else { String::new() };
+            let which = if self.log_messages {
+                format!(", where {}", record())
+            } else {
+                String::new()
+            };
             error!(
                 cause = %error,
                 "Error encountered in task {}. Executing stage '{}' with class '{class}'{which}.", self.id, stage.name()
@@ -67,11 +77,14 @@ impl Tolerance {
                 self.skipped.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            ToleranceType::None => Err(ConnectError::new(error.kind(), "Tolerance exceeded in error handler")
-                .with("stage", stage.name())
-                .with("class", class)
-                .with("record", record())
-                .caused_by(error)),
+            ToleranceType::None => Err(ConnectError::new(
+                error.kind(),
+                "Tolerance exceeded in error handler",
+            )
+            .with("stage", stage.name())
+            .with("class", class)
+            .with("record", record())
+            .caused_by(error)),
         }
     }
 
@@ -95,7 +108,11 @@ pub fn describe(topic: &str, partition: i32, offset: i64) -> String {
 impl ErrantRecordReporter for Tolerance {
     async fn report(&self, record: &SinkRecord, error: ConnectError) -> Result<()> {
         self.failed(Stage::TaskPut, "the sink task", error, || {
-            describe(record.original_topic(), record.original_partition(), record.kafka_offset)
+            describe(
+                record.original_topic(),
+                record.original_partition(),
+                record.kafka_offset,
+            )
         })
     }
 }

@@ -7,7 +7,8 @@
 use bytes::Bytes;
 use connect_api::data::{Map, SharedSlice, Value};
 use connect_api::{
-    ConnectError, Converter, ConverterType, OffsetStorageReader, Result, SourceOffset, SourcePartition, async_trait,
+    ConnectError, Converter, ConverterType, OffsetStorageReader, Result, SourceOffset,
+    SourcePartition, async_trait,
 };
 use connect_backing_store::{OffsetBackingStore, RawOffsets};
 use connect_config::Properties;
@@ -26,14 +27,22 @@ impl ConnectorOffsets {
     pub fn new(connector: &str, store: Arc<dyn OffsetBackingStore>) -> Self {
         let mut json = JsonConverter::default();
         let config = Properties::from_iter([("schemas.enable", "false")]);
-        json.configure(&config, ConverterType::Key).expect("the setting is one of the converter's");
-        Self { connector: connector.to_string(), store, json: Mutex::new(json) }
+        json.configure(&config, ConverterType::Key)
+            .expect("the setting is one of the converter's");
+        Self {
+            connector: connector.to_string(),
+            store,
+            json: Mutex::new(json),
+        }
     }
 
     /// What to store for these offsets.
     ///
     /// Fails: when an offset holds anything but primitive values.
-    pub fn encode(&self, offsets: Vec<(Option<SourcePartition>, SourceOffset)>) -> Result<RawOffsets> {
+    pub fn encode(
+        &self,
+        offsets: Vec<(Option<SourcePartition>, SourceOffset)>,
+    ) -> Result<RawOffsets> {
         let encoded = offsets.into_iter().map(|(partition, offset)| {
             let key = self.key_of(partition.as_ref())?;
             let offset = offset.to_map();
@@ -46,12 +55,16 @@ impl ConnectorOffsets {
 
     /// Stores what [`Self::encode`] made. May block on a disk.
     pub fn store(&self, offsets: RawOffsets) -> Result<()> {
-        self.store.set(offsets).map_err(|cause| ConnectError::retriable("cannot store source offsets").caused_by(cause))
+        self.store.set(offsets).map_err(|cause| {
+            ConnectError::retriable("cannot store source offsets").caused_by(cause)
+        })
     }
 
     fn offset_of(&self, partition: &SourcePartition) -> Result<Option<Map>> {
         let key = self.key_of(Some(partition))?;
-        let Some(stored) = self.store.get(&key) else { return Ok(None) };
+        let Some(stored) = self.store.get(&key) else {
+            return Ok(None);
+        };
         match self.from_json(&stored)? {
             Value::Null => Ok(None),
             Value::Map(offset) => Ok(Some(offset)),
@@ -67,7 +80,9 @@ impl ConnectorOffsets {
     /// The bytes under which a partition's offset is stored: those that stand there already when another
     /// writer put the partition's fields in another order, as a Java map may.
     fn key_of(&self, partition: Option<&SourcePartition>) -> Result<Bytes> {
-        let fields = partition.map_or(Value::Null, |partition| Value::Map(partition.fields().clone()));
+        let fields = partition.map_or(Value::Null, |partition| {
+            Value::Map(partition.fields().clone())
+        });
         let wanted = Value::Array(vec![Value::from(self.connector.as_str()), fields]);
         let key = self.to_json(&wanted)?;
         let many_fields = partition.is_some_and(|partition| partition.fields().len() > 1);
@@ -80,7 +95,9 @@ impl ConnectorOffsets {
             match self.from_json(&stored) {
                 Ok(found) if found == wanted => return Ok(stored),
                 Ok(_) => {}
-                Err(error) => warn!(%error, "a stored offset has a key that is no JSON; it is left alone"),
+                Err(error) => {
+                    warn!(%error, "a stored offset has a key that is no JSON; it is left alone")
+                }
             }
         }
         Ok(key)
@@ -95,19 +112,27 @@ impl ConnectorOffsets {
 
     fn from_json(&self, bytes: &Bytes) -> Result<Value> {
         let mut json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(json.to_connect_data("", Some(SharedSlice::whole(bytes)))?.value)
+        Ok(json
+            .to_connect_data("", Some(SharedSlice::whole(bytes)))?
+            .value)
     }
 }
 
 #[async_trait]
 impl OffsetStorageReader for ConnectorOffsets {
     async fn offsets(&self, partitions: &[SourcePartition]) -> Result<Vec<Option<Map>>> {
-        partitions.iter().map(|partition| self.offset_of(partition)).collect()
+        partitions
+            .iter()
+            .map(|partition| self.offset_of(partition))
+            .collect()
     }
 }
 
 fn check_flat(offset: &Map) -> Result<()> {
-    match offset.iter().find(|(_, value)| matches!(value, Value::Array(_) | Value::Map(_) | Value::Struct(_))) {
+    match offset
+        .iter()
+        .find(|(_, value)| matches!(value, Value::Array(_) | Value::Map(_) | Value::Struct(_)))
+    {
         None => Ok(()),
         Some((field, value)) => {
             let message = "offsets may only hold primitive values";
@@ -124,16 +149,32 @@ mod tests {
     use connect_backing_store::MemoryOffsetBackingStore;
 
     fn partition(fields: &[(&'static str, &str)]) -> SourcePartition {
-        SourcePartition::new(fields.iter().map(|(name, value)| (Value::text(name), *value)).collect())
+        SourcePartition::new(
+            fields
+                .iter()
+                .map(|(name, value)| (Value::text(name), *value))
+                .collect(),
+        )
     }
 
     #[test]
     fn keys_and_values_are_those_of_java() {
-        let offsets = ConnectorOffsets::new("local-file-source", Arc::new(MemoryOffsetBackingStore::default()));
+        let offsets = ConnectorOffsets::new(
+            "local-file-source",
+            Arc::new(MemoryOffsetBackingStore::default()),
+        );
         let partition = partition(&[("filename", "test.txt")]);
-        let raw = offsets.encode(vec![(Some(partition.clone()), SourceOffset::Position("position", 42))]).unwrap();
+        let raw = offsets
+            .encode(vec![(
+                Some(partition.clone()),
+                SourceOffset::Position("position", 42),
+            )])
+            .unwrap();
         let (key, value) = raw.first_key_value().unwrap();
-        assert_eq!(key, "[\"local-file-source\",{\"filename\":\"test.txt\"}]".as_bytes());
+        assert_eq!(
+            key,
+            "[\"local-file-source\",{\"filename\":\"test.txt\"}]".as_bytes()
+        );
         assert_eq!(value.as_deref(), Some(b"{\"position\":42}".as_slice()));
         offsets.store(raw).unwrap();
         let read = offsets.offset_of(&partition).unwrap().unwrap();
@@ -144,11 +185,22 @@ mod tests {
     fn a_key_with_fields_in_another_order_is_found_and_kept() {
         let store = Arc::new(MemoryOffsetBackingStore::default());
         let stored = Bytes::from("[\"c\",{\"b\":\"2\",\"a\":\"1\"}]");
-        store.set(RawOffsets::from([(stored.clone(), Some(Bytes::from("{\"x\":1}")))])).unwrap();
+        store
+            .set(RawOffsets::from([(
+                stored.clone(),
+                Some(Bytes::from("{\"x\":1}")),
+            )]))
+            .unwrap();
         let offsets = ConnectorOffsets::new("c", store.clone());
         let partition = partition(&[("a", "1"), ("b", "2")]);
         assert!(offsets.offset_of(&partition).unwrap().is_some());
-        offsets.store(offsets.encode(vec![(Some(partition), SourceOffset::Position("x", 2))]).unwrap()).unwrap();
+        offsets
+            .store(
+                offsets
+                    .encode(vec![(Some(partition), SourceOffset::Position("x", 2))])
+                    .unwrap(),
+            )
+            .unwrap();
         assert_eq!(store.snapshot().len(), 1);
         assert_eq!(store.get(&stored), Some(Bytes::from("{\"x\":2}")));
     }
@@ -157,6 +209,10 @@ mod tests {
     fn nested_offsets_are_refused() {
         let offsets = ConnectorOffsets::new("c", Arc::new(MemoryOffsetBackingStore::default()));
         let nested = Map::from_iter([(Value::text("x"), Value::Array(vec![]))]);
-        assert!(offsets.encode(vec![(None, SourceOffset::Fields(nested))]).is_err());
+        assert!(
+            offsets
+                .encode(vec![(None, SourceOffset::Fields(nested))])
+                .is_err()
+        );
     }
 }

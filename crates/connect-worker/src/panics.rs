@@ -89,7 +89,9 @@ fn note(info: &PanicHookInfo<'_>) -> Panic {
 
 fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
     let literal = payload.downcast_ref::<&str>().map(ToString::to_string);
-    literal.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_string())
+    literal
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_string())
 }
 
 #[cfg(test)]
@@ -98,8 +100,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_with_its_message_and_place() {
-        let panic = caught(async { panic!("no such {}", "thing") }).await.unwrap_err();
-        assert!(panic.to_string().starts_with("the plugin panicked: no such thing (at "), "{panic}");
+        let panic = caught(async { panic!("no such {}", "thing") })
+            .await
+            .unwrap_err();
+        assert!(
+            panic
+                .to_string()
+                .starts_with("the plugin panicked: no such thing (at "),
+            "{panic}"
+        );
         assert!(panic.trace().contains("panics"), "{}", panic.trace());
         assert_eq!(caught(async { 5 }).await.unwrap(), 5);
     }

@@ -35,7 +35,11 @@ pub struct Requests {
 
 impl SinkContext {
     pub fn new(config: Properties, tolerance: Arc<Tolerance>) -> Self {
-        Self { config, tolerance, state: Mutex::default() }
+        Self {
+            config,
+            tolerance,
+            state: Mutex::default(),
+        }
     }
 
     pub fn take_requests(&self) -> Requests {
@@ -50,7 +54,9 @@ impl SinkContext {
     /// Takes over what the loop was assigned. Pauses of partitions that are gone are forgotten.
     pub fn set_assignment<'a>(&self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
         let mut state = self.state();
-        let State { assignment, paused, .. } = &mut *state;
+        let State {
+            assignment, paused, ..
+        } = &mut *state;
         *assignment = partitions.into_iter().cloned().collect();
         paused.retain(|partition| assignment.contains(partition));
     }
@@ -68,7 +74,10 @@ impl SinkContext {
 
 impl State {
     fn check_assigned(&self, partitions: &[TopicPartition], verb: &str) -> Result<()> {
-        match partitions.iter().find(|partition| !self.assignment.contains(partition)) {
+        match partitions
+            .iter()
+            .find(|partition| !self.assignment.contains(partition))
+        {
             None => Ok(()),
             Some(partition) => Err(ConnectError::fatal(format!(
                 "SinkTasks may not {verb} partitions that are not currently assigned to them."
@@ -118,6 +127,8 @@ impl SinkTaskContext for SinkContext {
     }
 
     fn errant_record_reporter(&self) -> Option<Arc<dyn ErrantRecordReporter>> {
-        self.tolerance.has_reporter().then(|| self.tolerance.clone() as Arc<dyn ErrantRecordReporter>)
+        self.tolerance
+            .has_reporter()
+            .then(|| self.tolerance.clone() as Arc<dyn ErrantRecordReporter>)
     }
 }

@@ -28,21 +28,36 @@ struct Progress {
 pub enum CommitPlan {
     /// The task had nothing new to commit.
     Nothing,
-    Commit { number: u64, offsets: Offsets },
+    Commit {
+        number: u64,
+        offsets: Offsets,
+    },
 }
 
 /// An offset that the task named and that cannot be committed.
 #[derive(Debug, PartialEq)]
 pub enum Ignored {
     /// Further than what the task was given.
-    NotYetConsumed { partition: TopicPartition, offset: i64 },
-    NotAssigned { partition: TopicPartition, offset: i64 },
+    NotYetConsumed {
+        partition: TopicPartition,
+        offset: i64,
+    },
+    NotAssigned {
+        partition: TopicPartition,
+        offset: i64,
+    },
 }
 
 impl SinkOffsets {
     /// The partition is ours from now on, to be read from `position`.
     pub fn assign(&mut self, partition: TopicPartition, position: i64) {
-        self.partitions.insert(partition, Progress { current: position, last_committed: position });
+        self.partitions.insert(
+            partition,
+            Progress {
+                current: position,
+                last_committed: position,
+            },
+        );
     }
 
     pub fn forget(&mut self, partition: &TopicPartition) {
@@ -67,7 +82,10 @@ impl SinkOffsets {
     /// The task goes on from `offset`, by its own wish: that counts as committed too.
     pub fn rewind(&mut self, partition: &TopicPartition, offset: i64) {
         if let Some(progress) = self.partitions.get_mut(partition) {
-            *progress = Progress { current: offset, last_committed: offset };
+            *progress = Progress {
+                current: offset,
+                last_committed: offset,
+            };
         }
     }
 
@@ -92,9 +110,16 @@ impl SinkOffsets {
     /// What to send after the task answered `returned` to `pre_commit(asked)`.
     ///
     /// Partitions that the task left out keep what was committed.
-    pub fn plan_commit(&mut self, asked: &Offsets, returned: Offsets) -> (CommitPlan, Vec<Ignored>) {
+    pub fn plan_commit(
+        &mut self,
+        asked: &Offsets,
+        returned: Offsets,
+    ) -> (CommitPlan, Vec<Ignored>) {
         let mut ignored = Vec::new();
-        let mut offsets: Offsets = asked.keys().map(|p| (p.clone(), self.partitions[p].last_committed)).collect();
+        let mut offsets: Offsets = asked
+            .keys()
+            .map(|p| (p.clone(), self.partitions[p].last_committed))
+            .collect();
         let mut changed = false;
         for (partition, offset) in returned {
             let Some(progress) = self.partitions.get(&partition) else {
@@ -102,7 +127,9 @@ impl SinkOffsets {
                 continue;
             };
             // Assigned but not asked for this time: not an error, its turn will come.
-            let Some(planned) = offsets.get_mut(&partition) else { continue };
+            let Some(planned) = offsets.get_mut(&partition) else {
+                continue;
+            };
             if offset > progress.current {
                 ignored.push(Ignored::NotYetConsumed { partition, offset });
                 continue;
@@ -114,7 +141,13 @@ impl SinkOffsets {
             return (CommitPlan::Nothing, ignored);
         }
         self.commits += 1;
-        (CommitPlan::Commit { number: self.commits, offsets }, ignored)
+        (
+            CommitPlan::Commit {
+                number: self.commits,
+                offsets,
+            },
+            ignored,
+        )
     }
 
     /// Kafka has taken a commit. `false`: a later one is under way, this answer is out of date.
@@ -139,7 +172,9 @@ mod tests {
     }
 
     fn offsets(list: &[(i32, i64)]) -> Offsets {
-        list.iter().map(|(partition, offset)| (p(*partition), *offset)).collect()
+        list.iter()
+            .map(|(partition, offset)| (p(*partition), *offset))
+            .collect()
     }
 
     /// Two partitions, consumed up to 10 and 20, committed at 5 and 20.
@@ -157,7 +192,10 @@ mod tests {
         let asked = state.current(&[p(0), p(1)]);
         let (plan, ignored) = state.plan_commit(&asked, offsets(returned));
         let expected = match expected {
-            Some(list) => CommitPlan::Commit { number: 1, offsets: offsets(list) },
+            Some(list) => CommitPlan::Commit {
+                number: 1,
+                offsets: offsets(list),
+            },
             None => CommitPlan::Nothing,
         };
         assert_eq!(plan, expected);
@@ -188,7 +226,13 @@ mod tests {
         let asked = state.current(&[p(0)]);
         let (first, _) = state.plan_commit(&asked, offsets(&[(0, 7)]));
         let (second, _) = state.plan_commit(&asked, offsets(&[(0, 9)]));
-        assert!(matches!((&first, &second), (CommitPlan::Commit { .. }, CommitPlan::Commit { number: 2, .. })));
+        assert!(matches!(
+            (&first, &second),
+            (
+                CommitPlan::Commit { .. },
+                CommitPlan::Commit { number: 2, .. }
+            )
+        ));
         assert!(!state.committed(1, &offsets(&[(0, 7)])));
         assert_eq!(state.rewind_to_committed(), offsets(&[(0, 5), (1, 20)]));
         assert!(state.committed(2, &offsets(&[(0, 9)])));

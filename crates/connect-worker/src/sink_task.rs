@@ -14,10 +14,14 @@ use crate::source_task::wait_while_paused;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::task::Target;
 use crate::worker::WorkerParts;
-use connect_api::{ConnectError, Offsets, Result, SinkRecord, SinkTask, TimestampType, TopicPartition};
+use connect_api::{
+    ConnectError, Offsets, Result, SinkRecord, SinkTask, TimestampType, TopicPartition,
+};
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::ClientError;
-use kafka_client::consumer::{self, Consumer, OffsetAndMetadata, PartitionRecords, PendingCommit, Polled};
+use kafka_client::consumer::{
+    self, Consumer, OffsetAndMetadata, PartitionRecords, PendingCommit, Polled,
+};
 use kafka_client::settings::{ConsumerSettings, Parsed};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,8 +49,11 @@ pub struct Parts {
 
 /// Checks the properties of a consumer.
 pub fn consumer_settings(config: Properties) -> Result<Parsed<ConsumerSettings>, ConfigErrors> {
-    let properties = config.iter().filter_map(|(key, value)| Some((key.to_string(), value?.to_string())));
-    ConsumerSettings::parse(properties).map_err(|errors| crate::worker::client_errors("consumer.override.", errors))
+    let properties = config
+        .iter()
+        .filter_map(|(key, value)| Some((key.to_string(), value?.to_string())));
+    ConsumerSettings::parse(properties)
+        .map_err(|errors| crate::worker::client_errors("consumer.override.", errors))
 }
 
 /// Runs a task until its target state is `Stopped` or it fails.
@@ -67,7 +74,10 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         TopicsChoice::Pattern(pattern) => consumer.subscribe_pattern(&pattern),
     }
     .map_err(|cause| ConnectError::config("cannot subscribe").caused_by(cause))?;
-    let context = Arc::new(SinkContext::new(parts.task_config.clone(), parts.tolerance.clone()));
+    let context = Arc::new(SinkContext::new(
+        parts.task_config.clone(),
+        parts.tolerance.clone(),
+    ));
     let now = Instant::now();
     let mut sink = SinkLoop {
         task: parts.task,
@@ -108,7 +118,11 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         debug!(%error, "consumer did not leave its group");
     }
     result.map_err(|error| {
-        ConnectError::new(error.kind(), "Exiting WorkerSinkTask due to unrecoverable exception.").caused_by(error)
+        ConnectError::new(
+            error.kind(),
+            "Exiting WorkerSinkTask due to unrecoverable exception.",
+        )
+        .caused_by(error)
     })
 }
 
@@ -174,10 +188,14 @@ impl SinkLoop {
                 warn!("Commit of offsets timed out");
                 self.committing = None;
             }
-            let Some(polled) = self.poll().await? else { continue };
+            let Some(polled) = self.poll().await? else {
+                continue;
+            };
             match polled {
                 Polled::Assigned(partitions) => self.open_partitions(partitions).await?,
-                Polled::Revoking(partitions) => self.close_partitions(&convert_all(partitions)).await?,
+                Polled::Revoking(partitions) => {
+                    self.close_partitions(&convert_all(partitions)).await?
+                }
                 Polled::Lost(partitions) => self.lose_partitions(&convert_all(partitions)).await?,
                 Polled::Records(records) => {
                     self.convert(records)?;
@@ -261,13 +279,16 @@ impl SinkLoop {
 
     /// Makes records of what was fetched. Those that fail and are tolerated are left out.
     fn convert(&mut self, fetched: Vec<PartitionRecords>) -> Result<()> {
-        debug_assert!(self.batch.is_empty(), "nothing is consumed while a batch is refused");
+        debug_assert!(
+            self.batch.is_empty(),
+            "nothing is consumed while a batch is refused"
+        );
         for fetched in &fetched {
             let (topic, partition) = (&fetched.topic, fetched.partition);
             for piece in fetched.pieces() {
                 let timestamp_type = match piece.batch().timestamp_type() {
-                    kafka_wire::TimestampType::CreateTime => TimestampType::CreateTime,
-                    kafka_wire::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+                    consumer::TimestampType::CreateTime => TimestampType::CreateTime,
+                    consumer::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
                 };
                 let payload = piece.payload();
                 for view in piece.records() {
@@ -277,11 +298,23 @@ impl SinkLoop {
                             .with("partition", partition)
                             .caused_by(cause)
                     })?;
-                    let converted = self.conversion.convert(topic, partition, payload, &view, timestamp_type)?;
+                    let converted = self.conversion.convert(
+                        topic,
+                        partition,
+                        payload,
+                        &view,
+                        timestamp_type,
+                    )?;
                     self.batch.extend(converted);
                 }
             }
-            self.ends.push((TopicPartition { topic: topic.clone(), partition }, fetched.next_offset()));
+            self.ends.push((
+                TopicPartition {
+                    topic: topic.clone(),
+                    partition,
+                },
+                fetched.next_offset(),
+            ));
         }
         Ok(())
     }
@@ -327,7 +360,9 @@ impl SinkLoop {
         for partition in &partitions {
             let position = self.consumer.position(&client_partition(partition)).await;
             let position = position.map_err(|cause| {
-                ConnectError::fatal("cannot find where to go on").with("partition", partition).caused_by(cause)
+                ConnectError::fatal("cannot find where to go on")
+                    .with("partition", partition)
+                    .caused_by(cause)
             })?;
             self.offsets.assign(partition.clone(), position);
         }
@@ -382,7 +417,10 @@ impl SinkLoop {
 
     /// Partitions that another member may have already: nothing can be committed any more.
     async fn lose_partitions(&mut self, partitions: &[TopicPartition]) -> Result<()> {
-        warn!(partitions = list(partitions), "partitions lost; records since the last commit are delivered again elsewhere");
+        warn!(
+            partitions = list(partitions),
+            "partitions lost; records since the last commit are delivered again elsewhere"
+        );
         self.drop_pending(partitions);
         for partition in partitions {
             self.offsets.forget(partition);
@@ -395,9 +433,12 @@ impl SinkLoop {
     fn drop_pending(&mut self, partitions: &[TopicPartition]) {
         self.batch.retain(|record| {
             let (topic, partition) = (record.original_topic(), record.original_partition());
-            !partitions.iter().any(|gone| *gone.topic == *topic && gone.partition == partition)
+            !partitions
+                .iter()
+                .any(|gone| *gone.topic == *topic && gone.partition == partition)
         });
-        self.ends.retain(|(partition, _)| !partitions.contains(partition));
+        self.ends
+            .retain(|(partition, _)| !partitions.contains(partition));
         if self.batch.is_empty() && self.redelivery != Redelivery::None {
             self.redelivery = Redelivery::None;
             if self.paused == Paused::No {
@@ -447,7 +488,9 @@ impl SinkLoop {
                 self.offsets.committed(number, offsets);
                 debug!(partitions = offsets.len(), "offsets committed");
             }
-            Err(error) => error!(%error, "offsets were not committed; trying again at the next commit"),
+            Err(error) => {
+                error!(%error, "offsets were not committed; trying again at the next commit")
+            }
         }
     }
 
@@ -480,8 +523,12 @@ impl SinkLoop {
     /// Resumes all but those that the task has paused itself.
     fn resume_all(&mut self) {
         let paused = self.context.paused();
-        let all: Vec<_> =
-            self.offsets.assignment().filter(|partition| !paused.contains(partition)).map(client_partition).collect();
+        let all: Vec<_> = self
+            .offsets
+            .assignment()
+            .filter(|partition| !paused.contains(partition))
+            .map(client_partition)
+            .collect();
         self.resume(&all);
     }
 
@@ -517,15 +564,28 @@ fn say_ignored(ignored: &[Ignored]) {
 }
 
 fn list(partitions: &[TopicPartition]) -> String {
-    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    partitions
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn convert_all(partitions: Vec<consumer::TopicPartition>) -> Vec<TopicPartition> {
-    partitions.into_iter().map(|p| TopicPartition { topic: p.topic, partition: p.partition }).collect()
+    partitions
+        .into_iter()
+        .map(|p| TopicPartition {
+            topic: p.topic,
+            partition: p.partition,
+        })
+        .collect()
 }
 
 fn client_partition(partition: &TopicPartition) -> consumer::TopicPartition {
-    consumer::TopicPartition { topic: partition.topic.clone(), partition: partition.partition }
+    consumer::TopicPartition {
+        topic: partition.topic.clone(),
+        partition: partition.partition,
+    }
 }
 
 fn client_partitions(partitions: &[TopicPartition]) -> Vec<consumer::TopicPartition> {
@@ -533,5 +593,8 @@ fn client_partitions(partitions: &[TopicPartition]) -> Vec<consumer::TopicPartit
 }
 
 fn client_offsets(offsets: &Offsets) -> Vec<(consumer::TopicPartition, OffsetAndMetadata)> {
-    offsets.iter().map(|(partition, offset)| (client_partition(partition), OffsetAndMetadata::new(*offset))).collect()
+    offsets
+        .iter()
+        .map(|(partition, offset)| (client_partition(partition), OffsetAndMetadata::new(*offset)))
+        .collect()
 }

@@ -13,12 +13,15 @@ use crate::submitted_records::SubmittedRecords;
 use crate::task::Target;
 use crate::worker::WorkerParts;
 use connect_api::{
-    ConnectError, OffsetStorageReader, RecordMetadata, Result, SourceRecord, SourceTask, SourceTaskContext,
+    ConnectError, OffsetStorageReader, RecordMetadata, Result, SourceRecord, SourceTask,
+    SourceTaskContext,
 };
 use connect_backing_store::RawOffsets;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
-use kafka_client::producer::{Acknowledged, Acknowledgements, AppendError, Producer, Record, Token, Topic};
+use kafka_client::producer::{
+    Acknowledged, Acknowledgements, AppendError, Producer, Record, Token, Topic,
+};
 use kafka_client::settings::{Parsed, ProducerSettings};
 use std::collections::HashMap;
 use std::iter::Peekable;
@@ -51,8 +54,11 @@ pub struct Parts {
 
 /// Checks the properties of a producer.
 pub fn producer_settings(config: Properties) -> Result<Parsed<ProducerSettings>, ConfigErrors> {
-    let properties = config.iter().filter_map(|(key, value)| Some((key.to_string(), value?.to_string())));
-    ProducerSettings::parse(properties).map_err(|errors| crate::worker::client_errors("producer.override.", errors))
+    let properties = config
+        .iter()
+        .filter_map(|(key, value)| Some((key.to_string(), value?.to_string())));
+    ProducerSettings::parse(properties)
+        .map_err(|errors| crate::worker::client_errors("producer.override.", errors))
 }
 
 /// Runs a task until its target state is `Stopped` or it fails.
@@ -66,7 +72,10 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let made = Producer::new(client.clone(), &parsed.settings);
     let (producer, acknowledgements) =
         made.map_err(|cause| ConnectError::config("cannot make the producer").caused_by(cause))?;
-    let context = Arc::new(Context { config: parts.task_config.clone(), offsets: parts.offsets.clone() });
+    let context = Arc::new(Context {
+        config: parts.task_config.clone(),
+        offsets: parts.offsets.clone(),
+    });
     let interval = parts.worker.config.offset_flush_interval;
     let mut source = SourceLoop {
         wants_commit_record: parts.task.wants_commit_record(),
@@ -113,7 +122,11 @@ pub async fn run(mut parts: Parts) -> Result<()> {
 }
 
 /// A task that starts as paused does nothing until it is resumed. `false`: it was stopped instead.
-pub async fn wait_while_paused(target: &mut Target, id: &ConnectorTaskId, worker: &WorkerParts) -> bool {
+pub async fn wait_while_paused(
+    target: &mut Target,
+    id: &ConnectorTaskId,
+    worker: &WorkerParts,
+) -> bool {
     loop {
         match target.get() {
             TargetState::Started => return true,
@@ -239,7 +252,16 @@ impl SourceLoop {
 
     /// Polls the task; acknowledgements and commits go on meanwhile.
     async fn poll(&mut self) -> Result<Woken> {
-        let Self { task, acknowledgements, arrived, target, commits, submitted, wants_commit_record, .. } = self;
+        let Self {
+            task,
+            acknowledgements,
+            arrived,
+            target,
+            commits,
+            submitted,
+            wants_commit_record,
+            ..
+        } = self;
         let mut polled = task.poll();
         loop {
             tokio::select! {
@@ -307,9 +329,24 @@ impl SourceLoop {
     }
 
     /// Appends until something has to be waited for; that record is then still the next one.
-    fn append(&mut self, records: &mut Peekable<std::vec::IntoIter<SourceRecord>>) -> Result<Appended> {
-        let Self { producer, conversion, submitted, topics, last_topic, kept, tolerance, .. } = self;
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+    fn append(
+        &mut self,
+        records: &mut Peekable<std::vec::IntoIter<SourceRecord>>,
+    ) -> Result<Appended> {
+        let Self {
+            producer,
+            conversion,
+            submitted,
+            topics,
+            last_topic,
+            kept,
+            tolerance,
+            ..
+        } = self;
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis() as i64;
         // Holds the producer's lock, and no `.await` is below.
         let mut appender = producer.appender();
         while let Some(record) = records.peek() {
@@ -338,12 +375,17 @@ impl SourceLoop {
             let appended = if encoded.headers.is_empty() {
                 appender.append(&to_append, token)
             } else {
-                let headers = encoded.headers.iter().map(|header| (header.key.as_bytes(), header.value.as_deref()));
+                let headers = encoded
+                    .headers
+                    .iter()
+                    .map(|header| (header.key.as_bytes(), header.value.as_deref()));
                 appender.append_with_headers(&to_append, headers, token)
             };
             match appended {
                 Ok(_) => {
-                    let Some(mut record) = records.next() else { break };
+                    let Some(mut record) = records.next() else {
+                        break;
+                    };
                     submitted.submit(token, record.source_offset.take());
                     if self.wants_commit_record {
                         kept.insert((token.stream, token.number), record);
@@ -355,26 +397,33 @@ impl SourceLoop {
                     return Ok(Appended::UntilUnknownPartition { topic, partition });
                 }
                 Err(AppendError::RecordTooLarge(cause)) => {
-                    let error = ConnectError::data("the record is too large for a topic").caused_by(cause);
-                    tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || describe(record))?;
+                    let error =
+                        ConnectError::data("the record is too large for a topic").caused_by(cause);
+                    tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || {
+                        describe(record)
+                    })?;
                     records.next();
                 }
                 Err(AppendError::Closed(cause)) => {
-                    return Err(ConnectError::fatal("the producer takes no more records").caused_by(cause));
+                    return Err(
+                        ConnectError::fatal("the producer takes no more records").caused_by(cause)
+                    );
                 }
             }
         }
         Ok(Appended::All)
     }
 
+    /// Acknowledgements are not waited for here: one wake-up for plenty of room is enough.
     async fn wait_for_room(&mut self) -> Result<Flow> {
         loop {
             tokio::select! {
                 biased;
                 () = self.target.stopping() => return Ok(Flow::Stop),
-                true = self.acknowledgements.recv(&mut self.arrived) => self.acknowledge_arrived().await?,
                 ready = self.producer.ready() => {
                     ready.map_err(|cause| ConnectError::fatal("Kafka takes no more records").caused_by(cause))?;
+                    self.acknowledgements.try_recv(&mut self.arrived);
+                    self.acknowledge_arrived().await?;
                     return Ok(Flow::GoOn);
                 }
                 () = self.commits.due() => self.commits.step(&mut self.submitted).await,
@@ -435,9 +484,14 @@ impl SourceLoop {
                 .with("records", acknowledged.records)
                 .caused_by(cause.clone());
             // Without tolerance the records stay unacknowledged, so their offsets are never committed.
-            let tolerated = self.tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || {
-                format!("records of topic '{}', partition {}", acknowledged.topic, acknowledged.partition)
-            });
+            let tolerated =
+                self.tolerance
+                    .failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || {
+                        format!(
+                            "records of topic '{}', partition {}",
+                            acknowledged.topic, acknowledged.partition
+                        )
+                    });
             if tolerated.is_err() {
                 self.refused += u64::from(acknowledged.records);
                 return tolerated;
@@ -454,13 +508,19 @@ impl SourceLoop {
 
     async fn commit_records(&mut self, acknowledged: &Acknowledged) {
         for (index, Token { stream, number }) in acknowledged.runs.tokens().enumerate() {
-            let Some(record) = self.kept.remove(&(stream, number)) else { continue };
-            let metadata = acknowledged.result.as_ref().ok().map(|written| RecordMetadata {
-                topic: acknowledged.topic.clone(),
-                partition: acknowledged.partition,
-                offset: written.base_offset.map_or(-1, |base| base + index as i64),
-                timestamp: written.log_append_time_ms.or(record.timestamp),
-            });
+            let Some(record) = self.kept.remove(&(stream, number)) else {
+                continue;
+            };
+            let metadata = acknowledged
+                .result
+                .as_ref()
+                .ok()
+                .map(|written| RecordMetadata {
+                    topic: acknowledged.topic.clone(),
+                    partition: acknowledged.partition,
+                    offset: written.base_offset.map_or(-1, |base| base + index as i64),
+                    timestamp: written.log_append_time_ms.or(record.timestamp),
+                });
             self.commit_record(&record, metadata).await;
         }
     }
@@ -494,7 +554,9 @@ impl SourceLoop {
             if self.submitted.unacknowledged() <= self.refused {
                 break;
             }
-            match tokio::time::timeout_at(deadline, self.acknowledgements.recv(&mut self.arrived)).await {
+            match tokio::time::timeout_at(deadline, self.acknowledgements.recv(&mut self.arrived))
+                .await
+            {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(_) => {
@@ -521,15 +583,23 @@ impl SourceLoop {
 fn checked_timestamp(timestamp: Option<i64>) -> Result<Option<i64>> {
     match timestamp {
         None | Some(-1) => Ok(None),
-        Some(negative) if negative < 0 => Err(ConnectError::data(format!("Invalid record timestamp {negative}"))),
+        Some(negative) if negative < 0 => Err(ConnectError::data(format!(
+            "Invalid record timestamp {negative}"
+        ))),
         there => Ok(there),
     }
 }
 
 /// Names a source record, for messages.
 fn describe(record: &SourceRecord) -> String {
-    let partition = record.source_partition.as_ref().map(|partition| format!("{:?}", partition.fields()));
-    format!("source record is of partition {}", partition.unwrap_or_else(|| "null".into()))
+    let partition = record
+        .source_partition
+        .as_ref()
+        .map(|partition| format!("{:?}", partition.fields()));
+    format!(
+        "source record is of partition {}",
+        partition.unwrap_or_else(|| "null".into())
+    )
 }
 
 impl Commits {
@@ -590,12 +660,20 @@ impl Commits {
         } else {
             tokio::task::spawn_blocking(move || sender.send(store.store(stored)));
         }
-        self.storing = Some(Storing { offsets, begun: Instant::now(), late: false, answer, result: None });
+        self.storing = Some(Storing {
+            offsets,
+            begun: Instant::now(),
+            late: false,
+            answer,
+            result: None,
+        });
     }
 
     /// Takes over the result of a commit that has ended.
     async fn end(&mut self) {
-        let Some(mut storing) = self.storing.take() else { return };
+        let Some(mut storing) = self.storing.take() else {
+            return;
+        };
         storing.wait().await;
         match storing.result.unwrap_or(Ok(())) {
             Ok(()) => {

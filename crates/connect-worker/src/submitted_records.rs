@@ -35,7 +35,10 @@ impl SubmittedRecords {
     pub fn next_token(&mut self, partition: &Option<SourcePartition>) -> Token {
         let index = self.stream_of(partition);
         let stream = &self.streams[index];
-        Token { stream: index as u32, number: stream.head + stream.offsets.len() as u64 }
+        Token {
+            stream: index as u32,
+            number: stream.head + stream.offsets.len() as u64,
+        }
     }
 
     /// Notes that the producer has taken the record of the last [`Self::next_token`].
@@ -74,7 +77,9 @@ impl SubmittedRecords {
     /// Cost: O(source partitions).
     pub fn committable_offsets(&mut self) -> Vec<(Option<SourcePartition>, SourceOffset)> {
         let streams = self.streams.iter_mut();
-        streams.filter_map(|stream| Some((stream.partition.clone(), stream.committable.take()?))).collect()
+        streams
+            .filter_map(|stream| Some((stream.partition.clone(), stream.committable.take()?)))
+            .collect()
     }
 
     /// Records that were submitted and do not count as done.
@@ -95,7 +100,10 @@ impl SubmittedRecords {
             return self.last;
         }
         // Equal partitions are one stream also when the connector makes a new value for each record.
-        let found = self.streams.iter().position(|stream| is_same(stream) || stream.partition == *partition);
+        let found = self
+            .streams
+            .iter()
+            .position(|stream| is_same(stream) || stream.partition == *partition);
         self.last = found.unwrap_or_else(|| {
             self.streams.push(Stream {
                 partition: partition.clone(),
@@ -126,7 +134,10 @@ mod tests {
     use connect_api::data::{Map, Value};
 
     fn partition(name: &str) -> Option<SourcePartition> {
-        Some(SourcePartition::new(Map::from_iter([(Value::text("file"), name)])))
+        Some(SourcePartition::new(Map::from_iter([(
+            Value::text("file"),
+            name,
+        )])))
     }
 
     fn submit(
@@ -141,13 +152,20 @@ mod tests {
 
     fn committable(records: &mut SubmittedRecords) -> String {
         let text = |(partition, offset): (Option<SourcePartition>, SourceOffset)| {
-            let name = partition.map_or("none".into(), |p| p.fields().values()[0].as_str().unwrap().to_string());
+            let name = partition.map_or("none".into(), |p| {
+                p.fields().values()[0].as_str().unwrap().to_string()
+            });
             match offset {
                 SourceOffset::Position(_, position) => format!("{name}@{position}"),
                 SourceOffset::Fields(_) => name,
             }
         };
-        records.committable_offsets().into_iter().map(text).collect::<Vec<_>>().join(" ")
+        records
+            .committable_offsets()
+            .into_iter()
+            .map(text)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Submits `a`, `b`, … as records of those partitions with their position in the text as offset, then
@@ -156,7 +174,11 @@ mod tests {
     fn check(submitted: &str, acknowledged: &[&str], expected: &[&str]) {
         let mut records = SubmittedRecords::default();
         for (i, name) in submitted.chars().enumerate() {
-            submit(&mut records, &partition(&name.to_string()), Some(SourceOffset::Position("p", i as i64)));
+            submit(
+                &mut records,
+                &partition(&name.to_string()),
+                Some(SourceOffset::Position("p", i as i64)),
+            );
         }
         let mut actual = Vec::new();
         for run in acknowledged {
@@ -179,7 +201,11 @@ mod tests {
 
     #[test]
     fn a_gap_holds_back_what_comes_after_it() {
-        check("aaaaa", &["0:1+2", "0:4+1", "0:0+1", "0:3+1"], &["", "", "a@2", "a@4"]);
+        check(
+            "aaaaa",
+            &["0:1+2", "0:4+1", "0:0+1", "0:3+1"],
+            &["", "", "a@2", "a@4"],
+        );
     }
 
     #[test]
@@ -190,8 +216,16 @@ mod tests {
     #[test]
     fn nothing_is_committed_twice() {
         let mut records = SubmittedRecords::default();
-        let token = submit(&mut records, &partition("a"), Some(SourceOffset::Position("p", 7)));
-        records.acknowledge(Run { stream: token.stream, first: token.number, count: 1 });
+        let token = submit(
+            &mut records,
+            &partition("a"),
+            Some(SourceOffset::Position("p", 7)),
+        );
+        records.acknowledge(Run {
+            stream: token.stream,
+            first: token.number,
+            count: 1,
+        });
         assert_eq!(committable(&mut records), "a@7");
         assert_eq!(committable(&mut records), "");
         assert_eq!(records.unacknowledged(), 0);
@@ -203,9 +237,17 @@ mod tests {
         let here = partition("a");
         submit(&mut records, &here, Some(SourceOffset::Position("p", 1)));
         submit(&mut records, &here, None);
-        records.acknowledge(Run { stream: 0, first: 1, count: 1 });
+        records.acknowledge(Run {
+            stream: 0,
+            first: 1,
+            count: 1,
+        });
         assert_eq!(committable(&mut records), "");
-        records.acknowledge(Run { stream: 0, first: 0, count: 1 });
+        records.acknowledge(Run {
+            stream: 0,
+            first: 0,
+            count: 1,
+        });
         assert_eq!(committable(&mut records), "a@1");
     }
 
@@ -226,7 +268,11 @@ mod tests {
                     for _ in 0..count {
                         let offset = SourceOffset::Position("p", model[p].len() as i64);
                         let token = submit(&mut records, &partitions[p], Some(offset));
-                        run.get_or_insert(Run { stream: token.stream, first: token.number, count });
+                        run.get_or_insert(Run {
+                            stream: token.stream,
+                            first: token.number,
+                            count,
+                        });
                         model[p].push(false);
                     }
                     waiting.push((p, run.unwrap()));
@@ -237,9 +283,14 @@ mod tests {
                         model[p][number as usize] = true;
                     }
                     for (partition, offset) in records.committable_offsets() {
-                        let p = partitions.iter().position(|known| *known == partition).unwrap();
+                        let p = partitions
+                            .iter()
+                            .position(|known| *known == partition)
+                            .unwrap();
                         let prefix = model[p].iter().take_while(|done| **done).count() as i64;
-                        let SourceOffset::Position(_, position) = offset else { panic!("a position") };
+                        let SourceOffset::Position(_, position) = offset else {
+                            panic!("a position")
+                        };
                         assert_eq!(position, prefix - 1, "seed {seed}");
                     }
                 }

@@ -43,7 +43,12 @@ impl Target {
     }
 
     pub async fn stopping(&mut self) {
-        if self.0.wait_for(|target| *target == TargetState::Stopped).await.is_err() {
+        if self
+            .0
+            .wait_for(|target| *target == TargetState::Stopped)
+            .await
+            .is_err()
+        {
             std::future::pending::<()>().await;
         }
     }
@@ -71,7 +76,11 @@ impl TaskHandle {
             finish(&task_id, result, receiver.is_stopping(), &*listener);
         };
         let join = runtime.spawn(watched.instrument(span));
-        Self { id, target: sender, join }
+        Self {
+            id,
+            target: sender,
+            join,
+        }
     }
 
     pub fn set_target(&self, target: TargetState) {
@@ -81,7 +90,10 @@ impl TaskHandle {
     /// Waits for the end of a task that was told to stop; after `deadline` it is abandoned, so that it
     /// commits nothing any more. Returns whether it ended by itself.
     pub async fn ended(mut self, deadline: Instant) -> bool {
-        if tokio::time::timeout_at(deadline, &mut self.join).await.is_ok() {
+        if tokio::time::timeout_at(deadline, &mut self.join)
+            .await
+            .is_ok()
+        {
             return true;
         }
         warn!(
@@ -114,6 +126,9 @@ fn finish(
         listener.task_changed(id, State::Unassigned);
         return;
     }
-    error!(error = trace, "task failed and stays so until it is restarted");
+    error!(
+        error = trace,
+        "task failed and stays so until it is restarted"
+    );
     listener.task_changed(id, State::Failed { trace });
 }

@@ -52,8 +52,13 @@ pub struct WorkerParts {
 
 /// Something that a connector asks for, to be given to [`Worker::on_request`].
 pub enum ConnectorRequest {
-    ReconfigureTasks { connector: String },
-    Failed { connector: String, error: ConnectError },
+    ReconfigureTasks {
+        connector: String,
+    },
+    Failed {
+        connector: String,
+        error: ConnectError,
+    },
 }
 
 pub struct Worker {
@@ -79,11 +84,16 @@ struct Context {
 impl ConnectorContext for Context {
     fn request_task_reconfiguration(&self) {
         // A worker that is gone has no tasks to configure.
-        let _ = self.requests.send(ConnectorRequest::ReconfigureTasks { connector: self.connector.clone() });
+        let _ = self.requests.send(ConnectorRequest::ReconfigureTasks {
+            connector: self.connector.clone(),
+        });
     }
 
     fn raise_error(&self, error: ConnectError) {
-        let _ = self.requests.send(ConnectorRequest::Failed { connector: self.connector.clone(), error });
+        let _ = self.requests.send(ConnectorRequest::Failed {
+            connector: self.connector.clone(),
+            error,
+        });
     }
 }
 
@@ -91,24 +101,42 @@ impl Worker {
     /// A worker without connectors, and the requests that its connectors will make.
     pub fn new(parts: WorkerParts) -> (Self, mpsc::UnboundedReceiver<ConnectorRequest>) {
         let (requests, receiver) = mpsc::unbounded_channel();
-        (Self { parts: Arc::new(parts), connectors: BTreeMap::new(), requests }, receiver)
+        (
+            Self {
+                parts: Arc::new(parts),
+                connectors: BTreeMap::new(),
+                requests,
+            },
+            receiver,
+        )
     }
 
     /// Checks a connector's configuration, starts it and its tasks.
     ///
     /// Fails: with every bad key at once, or with what the connector said when it started. Nothing of it
     /// runs then. A task that fails later does not show here: its state says so.
-    pub async fn start_connector(&mut self, properties: Properties, target: TargetState) -> Result<()> {
+    pub async fn start_connector(
+        &mut self,
+        properties: Properties,
+        target: TargetState,
+    ) -> Result<()> {
         let name = properties.get("name").unwrap_or_default().to_string();
         let about = |error: ConnectError| error.with("connector", name.clone());
-        let (config, mut connector) = self.checked(&properties).map_err(|errors| about(errors.into()))?;
+        let (config, mut connector) = self
+            .checked(&properties)
+            .map_err(|errors| about(errors.into()))?;
         if self.connectors.contains_key(&name) {
-            return Err(ConnectError::config(format!("Connector with name {name} already exists")));
+            return Err(ConnectError::config(format!(
+                "Connector with name {name} already exists"
+            )));
         }
         for warning in connector_config::warnings(&properties, &mut connector) {
             warn!(connector = name, "{warning}");
         }
-        let context = Arc::new(Context { connector: name.clone(), requests: self.requests.clone() });
+        let context = Arc::new(Context {
+            connector: name.clone(),
+            requests: self.requests.clone(),
+        });
         let started = self
             .call(connector, CONNECTOR_CALL_MAX, "start", move |connector| {
                 Box::pin(async move { connector.as_connector().start(context, &properties).await })
@@ -116,13 +144,26 @@ impl Worker {
             .await;
         let (connector, result) = started.map_err(about)?;
         if let Err(error) = result {
-            self.parts.listener.connector_changed(&name, State::Failed { trace: error.to_string() });
+            self.parts.listener.connector_changed(
+                &name,
+                State::Failed {
+                    trace: error.to_string(),
+                },
+            );
             return Err(about(error));
         }
         self.parts.listener.connector_changed(&name, State::Running);
-        info!(connector = name, class = config.connector_class, "connector started");
-        let running =
-            RunningConnector { config, connector: Some(connector), task_configs: Vec::new(), tasks: Vec::new() };
+        info!(
+            connector = name,
+            class = config.connector_class,
+            "connector started"
+        );
+        let running = RunningConnector {
+            config,
+            connector: Some(connector),
+            task_configs: Vec::new(),
+            tasks: Vec::new(),
+        };
         self.connectors.insert(name.clone(), running);
         self.configure_tasks(&name, target).await
     }
@@ -138,19 +179,29 @@ impl Worker {
         };
         if let Err(error) = result {
             tracing::error!(connector = name, %error, "connector failed; its tasks go on");
-            self.parts.listener.connector_changed(&name, State::Failed { trace: error.to_string() });
+            self.parts.listener.connector_changed(
+                &name,
+                State::Failed {
+                    trace: error.to_string(),
+                },
+            );
         }
     }
 
     /// Stops all tasks, then all connectors. What does not stop in time is abandoned.
     pub async fn stop(mut self) {
         let deadline = Instant::now() + self.parts.config.task_shutdown_graceful_timeout;
-        let tasks: Vec<TaskHandle> =
-            self.connectors.values_mut().flat_map(|running| std::mem::take(&mut running.tasks)).collect();
+        let tasks: Vec<TaskHandle> = self
+            .connectors
+            .values_mut()
+            .flat_map(|running| std::mem::take(&mut running.tasks))
+            .collect();
         stop_tasks(tasks, deadline).await;
         let connectors = std::mem::take(&mut self.connectors);
         for (name, running) in connectors {
-            let Some(connector) = running.connector else { continue };
+            let Some(connector) = running.connector else {
+                continue;
+            };
             let stopped = self
                 .call(connector, CONNECTOR_STOP_MAX, "stop", |connector| {
                     Box::pin(async move { connector.as_connector().stop().await })
@@ -160,15 +211,21 @@ impl Worker {
                 Ok(()) => info!(connector = name, "connector stopped"),
                 Err(error) => warn!(connector = name, %error, "connector did not stop cleanly"),
             }
-            self.parts.listener.connector_changed(&name, State::Unassigned);
+            self.parts
+                .listener
+                .connector_changed(&name, State::Unassigned);
         }
     }
 
     /// Everything that can be known to be wrong before anything starts.
-    fn checked(&self, properties: &Properties) -> Result<(ConnectorConfig, AnyConnector), ConfigErrors> {
+    fn checked(
+        &self,
+        properties: &Properties,
+    ) -> Result<(ConnectorConfig, AnyConnector), ConfigErrors> {
         let parts = &self.parts;
         let Some(class) = properties.get("connector.class") else {
-            let message = "Missing required configuration \"connector.class\" which has no default value.";
+            let message =
+                "Missing required configuration \"connector.class\" which has no default value.";
             return Err(ConfigErrors::of("connector.class", message));
         };
         let mut connector = parts
@@ -192,12 +249,14 @@ impl Worker {
         let name = properties.get("name").unwrap_or_default();
         let worker = &parts.config.originals;
         let checked = match &connector {
-            AnyConnector::Source(_) => {
-                source_task::producer_settings(client_config::source_task_producer(worker, properties, name, 0)).map(drop)
-            }
-            AnyConnector::Sink(_) => {
-                sink_task::consumer_settings(client_config::sink_task_consumer(worker, properties, name, 0)).map(drop)
-            }
+            AnyConnector::Source(_) => source_task::producer_settings(
+                client_config::source_task_producer(worker, properties, name, 0),
+            )
+            .map(drop),
+            AnyConnector::Sink(_) => sink_task::consumer_settings(
+                client_config::sink_task_consumer(worker, properties, name, 0),
+            )
+            .map(drop),
         };
         if let Err(more) = checked {
             errors.merge(more);
@@ -210,17 +269,29 @@ impl Worker {
 
     /// Asks the connector for its task configurations and starts the tasks anew if they have changed.
     async fn configure_tasks(&mut self, name: &str, target: TargetState) -> Result<()> {
-        let Some(running) = self.connectors.get_mut(name) else { return Ok(()) };
-        let Some(connector) = running.connector.take() else { return Ok(()) };
+        let Some(running) = self.connectors.get_mut(name) else {
+            return Ok(());
+        };
+        let Some(connector) = running.connector.take() else {
+            return Ok(());
+        };
         let (tasks_max, enforce) = (running.config.tasks_max, running.config.tasks_max_enforce);
         let originals = running.config.originals.clone();
         let task_class = connector.task_class();
         let (connector, configs) = self
-            .call(connector, CONNECTOR_CALL_MAX, "say its task configurations", move |connector| {
-                Box::pin(async move { connector.as_connector().task_configs(tasks_max) })
-            })
+            .call(
+                connector,
+                CONNECTOR_CALL_MAX,
+                "say its task configurations",
+                move |connector| {
+                    Box::pin(async move { connector.as_connector().task_configs(tasks_max) })
+                },
+            )
             .await?;
-        let running = self.connectors.get_mut(name).expect("nobody else removes connectors");
+        let running = self
+            .connectors
+            .get_mut(name)
+            .expect("nobody else removes connectors");
         running.connector = Some(connector);
         let mut configs = configs?;
         check_task_count(name, configs.len(), tasks_max, enforce)?;
@@ -239,65 +310,92 @@ impl Worker {
         stop_tasks(std::mem::take(&mut running.tasks), deadline).await;
         running.task_configs = configs.clone();
         for (task, task_config) in configs.into_iter().enumerate() {
-            let id = ConnectorTaskId { connector: name.into(), task: task as u32 };
+            let id = ConnectorTaskId {
+                connector: name.into(),
+                task: task as u32,
+            };
             let handle = self.spawn_task(id, task_config, target)?;
-            self.connectors.get_mut(name).expect("nobody else removes connectors").tasks.push(handle);
+            self.connectors
+                .get_mut(name)
+                .expect("nobody else removes connectors")
+                .tasks
+                .push(handle);
         }
         Ok(())
     }
 
-    fn spawn_task(&self, id: ConnectorTaskId, task_config: Properties, target: TargetState) -> Result<TaskHandle> {
+    fn spawn_task(
+        &self,
+        id: ConnectorTaskId,
+        task_config: Properties,
+        target: TargetState,
+    ) -> Result<TaskHandle> {
         let parts = self.parts.clone();
         let running = &self.connectors[&*id.connector];
         let config = running.config.clone();
         let tolerance = Arc::new(Tolerance::new(id.clone(), &config));
         let converters = Converters::new(&parts.plugins, &parts.config, &config.originals)?;
         let listener = parts.listener.clone();
-        let connector = running.connector.as_ref().expect("present after its task configurations came back");
+        let connector = running
+            .connector
+            .as_ref()
+            .expect("present after its task configurations came back");
         Ok(match connector {
             AnyConnector::Source(connector) => {
                 let task = connector.new_task();
                 let offsets = Arc::new(ConnectorOffsets::new(&id.connector, parts.offsets.clone()));
-                TaskHandle::spawn(&parts.data.clone(), id.clone(), target, listener, |target| {
-                    let producer = client_config::source_task_producer(
-                        &parts.config.originals,
-                        &config.originals,
-                        &id.connector,
-                        id.task,
-                    );
-                    source_task::run(source_task::Parts {
-                        id,
-                        task,
-                        task_config,
-                        producer,
-                        converters,
-                        tolerance,
-                        offsets,
-                        worker: parts,
-                        target,
-                    })
-                })
+                TaskHandle::spawn(
+                    &parts.data.clone(),
+                    id.clone(),
+                    target,
+                    listener,
+                    |target| {
+                        let producer = client_config::source_task_producer(
+                            &parts.config.originals,
+                            &config.originals,
+                            &id.connector,
+                            id.task,
+                        );
+                        source_task::run(source_task::Parts {
+                            id,
+                            task,
+                            task_config,
+                            producer,
+                            converters,
+                            tolerance,
+                            offsets,
+                            worker: parts,
+                            target,
+                        })
+                    },
+                )
             }
             AnyConnector::Sink(connector) => {
                 let task = connector.new_task();
-                TaskHandle::spawn(&parts.data.clone(), id.clone(), target, listener, |target| {
-                    let consumer = client_config::sink_task_consumer(
-                        &parts.config.originals,
-                        &config.originals,
-                        &id.connector,
-                        id.task,
-                    );
-                    sink_task::run(sink_task::Parts {
-                        id,
-                        task,
-                        task_config,
-                        consumer,
-                        converters,
-                        tolerance,
-                        worker: parts,
-                        target,
-                    })
-                })
+                TaskHandle::spawn(
+                    &parts.data.clone(),
+                    id.clone(),
+                    target,
+                    listener,
+                    |target| {
+                        let consumer = client_config::sink_task_consumer(
+                            &parts.config.originals,
+                            &config.originals,
+                            &id.connector,
+                            id.task,
+                        );
+                        sink_task::run(sink_task::Parts {
+                            id,
+                            task,
+                            task_config,
+                            consumer,
+                            converters,
+                            tolerance,
+                            worker: parts,
+                            target,
+                        })
+                    },
+                )
             }
         })
     }
@@ -310,7 +408,9 @@ impl Worker {
         mut connector: AnyConnector,
         limit: Duration,
         what: &'static str,
-        call: impl for<'a> FnOnce(&'a mut AnyConnector) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>
+        call: impl for<'a> FnOnce(
+            &'a mut AnyConnector,
+        ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>
         + Send
         + 'static,
     ) -> Result<(AnyConnector, Result<T>)> {
@@ -324,7 +424,9 @@ impl Worker {
             Ok(Err(lost)) => Err(ConnectError::fatal("the connector was lost").caused_by(lost)),
             Err(_) => {
                 let seconds = limit.as_secs();
-                Err(ConnectError::fatal(format!("the connector did not {what} within {seconds} seconds and is abandoned")))
+                Err(ConnectError::fatal(format!(
+                    "the connector did not {what} within {seconds} seconds and is abandoned"
+                )))
             }
         }
     }
@@ -355,7 +457,10 @@ fn check_task_count(connector: &str, count: usize, max: usize, enforce: bool) ->
              future release of Kafka Connect."
         )));
     }
-    warn!(connector, "{generated}This behaviour should be considered a bug.");
+    warn!(
+        connector,
+        "{generated}This behaviour should be considered a bug."
+    );
     Ok(())
 }
 

@@ -12,11 +12,13 @@ pub const BOOTSTRAP_SERVERS: Key<Vec<String>> = Key::new("bootstrap.servers");
 pub const KEY_CONVERTER: Key<ClassName> = Key::new("key.converter");
 pub const VALUE_CONVERTER: Key<ClassName> = Key::new("value.converter");
 pub const HEADER_CONVERTER: Key<ClassName> = Key::new("header.converter");
-pub const TASK_SHUTDOWN_GRACEFUL_TIMEOUT_MS: Key<i64> = Key::new("task.shutdown.graceful.timeout.ms");
+pub const TASK_SHUTDOWN_GRACEFUL_TIMEOUT_MS: Key<i64> =
+    Key::new("task.shutdown.graceful.timeout.ms");
 pub const OFFSET_FLUSH_INTERVAL_MS: Key<i64> = Key::new("offset.flush.interval.ms");
 pub const OFFSET_FLUSH_TIMEOUT_MS: Key<i64> = Key::new("offset.flush.timeout.ms");
 pub const OVERRIDE_POLICY: Key<String> = Key::new("connector.client.config.override.policy");
-pub const OVERRIDE_ALLOWLIST: Key<Vec<String>> = Key::new("connector.client.config.override.allowlist");
+pub const OVERRIDE_ALLOWLIST: Key<Vec<String>> =
+    Key::new("connector.client.config.override.allowlist");
 pub const OFFSET_STORAGE_FILE_FILENAME: Key<String> = Key::new("offset.storage.file.filename");
 
 pub const SIMPLE_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
@@ -92,7 +94,9 @@ impl WorkerConfig {
             }
         };
         let policy = parsed.get(OVERRIDE_POLICY);
-        let Some(override_policy) = OverridePolicy::by_name(&policy, parsed.get(OVERRIDE_ALLOWLIST)) else {
+        let Some(override_policy) =
+            OverridePolicy::by_name(&policy, parsed.get(OVERRIDE_ALLOWLIST))
+        else {
             let message = format!(
                 "Invalid value {policy} for configuration {}: must be one of All, None, Principal, Allowlist",
                 OVERRIDE_POLICY.name()
@@ -100,7 +104,8 @@ impl WorkerConfig {
             errors.add(OVERRIDE_POLICY.name(), message);
             return Err(errors);
         };
-        let millis = |key| Duration::from_millis(i64::clamp(parsed.get(key), 0, MILLISECONDS_MAX) as u64);
+        let millis =
+            |key| Duration::from_millis(i64::clamp(parsed.get(key), 0, MILLISECONDS_MAX) as u64);
         errors.into_result(Self {
             key_converter: parsed.get(KEY_CONVERTER).as_str().to_string(),
             value_converter: parsed.get(VALUE_CONVERTER).as_str().to_string(),
@@ -118,8 +123,14 @@ impl WorkerConfig {
 /// Keys whose meaning would be lost without a word: refused until they are honoured.
 fn unsupported(properties: &Properties) -> ConfigErrors {
     let mut errors = ConfigErrors::new();
-    if properties.get("config.providers").is_some_and(|providers| !providers.trim().is_empty()) {
-        errors.add("config.providers", "config providers are not supported yet; write the values themselves");
+    if properties
+        .get("config.providers")
+        .is_some_and(|providers| !providers.trim().is_empty())
+    {
+        errors.add(
+            "config.providers",
+            "config providers are not supported yet; write the values themselves",
+        );
     }
     errors
 }
@@ -129,26 +140,71 @@ fn unsupported(properties: &Properties) -> ConfigErrors {
 const NOT_HONOURED: &[(&str, &str)] = &[
     ("listeners*", "there is no REST API in standalone mode yet"),
     ("rest.*", "there is no REST API in standalone mode yet"),
-    ("admin.listeners*", "there is no REST API in standalone mode yet"),
-    ("access.control.*", "there is no REST API in standalone mode yet"),
-    ("response.http.headers.config", "there is no REST API in standalone mode yet"),
-    ("ssl.client.auth", "there is no REST API in standalone mode yet"),
-    ("plugin.path", "Java plugins are not loaded; the connectors and converters are built in"),
-    ("plugin.discovery", "Java plugins are not loaded; the connectors and converters are built in"),
+    (
+        "admin.listeners*",
+        "there is no REST API in standalone mode yet",
+    ),
+    (
+        "access.control.*",
+        "there is no REST API in standalone mode yet",
+    ),
+    (
+        "response.http.headers.config",
+        "there is no REST API in standalone mode yet",
+    ),
+    (
+        "ssl.client.auth",
+        "there is no REST API in standalone mode yet",
+    ),
+    (
+        "plugin.path",
+        "Java plugins are not loaded; the connectors and converters are built in",
+    ),
+    (
+        "plugin.discovery",
+        "Java plugins are not loaded; the connectors and converters are built in",
+    ),
     ("metrics.*", "metrics are not exported yet"),
     ("metric.reporters", "metrics are not exported yet"),
     ("auto.include.jmx.reporter", "there is no JMX"),
-    ("topic.creation.enable", "topics are created by the broker, not by the worker, yet"),
-    ("topic.tracking.*", "topics that connectors use are not tracked yet"),
-    ("internal.key.converter*", "internal data is always JSON without schemas, as in Kafka Connect since 3.0"),
-    ("internal.value.converter*", "internal data is always JSON without schemas, as in Kafka Connect since 3.0"),
-    ("key.converter.plugin.version", "there is one version of each plugin"),
-    ("value.converter.plugin.version", "there is one version of each plugin"),
-    ("header.converter.plugin.version", "there is one version of each plugin"),
+    (
+        "topic.creation.enable",
+        "topics are created by the broker, not by the worker, yet",
+    ),
+    (
+        "topic.tracking.*",
+        "topics that connectors use are not tracked yet",
+    ),
+    (
+        "internal.key.converter*",
+        "internal data is always JSON without schemas, as in Kafka Connect since 3.0",
+    ),
+    (
+        "internal.value.converter*",
+        "internal data is always JSON without schemas, as in Kafka Connect since 3.0",
+    ),
+    (
+        "key.converter.plugin.version",
+        "there is one version of each plugin",
+    ),
+    (
+        "value.converter.plugin.version",
+        "there is one version of each plugin",
+    ),
+    (
+        "header.converter.plugin.version",
+        "there is one version of each plugin",
+    ),
     ("config.storage.*", "it belongs to distributed mode"),
     ("offset.storage.topic", "it belongs to distributed mode"),
-    ("offset.storage.partitions", "it belongs to distributed mode"),
-    ("offset.storage.replication.factor", "it belongs to distributed mode"),
+    (
+        "offset.storage.partitions",
+        "it belongs to distributed mode",
+    ),
+    (
+        "offset.storage.replication.factor",
+        "it belongs to distributed mode",
+    ),
     ("status.storage.*", "it belongs to distributed mode"),
     ("group.id", "it belongs to distributed mode"),
 ];
@@ -173,12 +229,20 @@ pub fn warnings(properties: &Properties, client_keys: &dyn Fn(&str) -> bool) -> 
     let mut warnings = Vec::new();
     let mut rest = Properties::new();
     for (key, value) in properties.iter() {
-        if let Some((_, reason)) = NOT_HONOURED.iter().find(|(pattern, _)| matches(pattern, key)) {
+        if let Some((_, reason)) = NOT_HONOURED
+            .iter()
+            .find(|(pattern, _)| matches(pattern, key))
+        {
             warnings.push(format!("\"{key}\" has no effect: {reason}"));
         } else if !client_keys(key) && !OF_OTHERS.iter().any(|prefix| key.starts_with(prefix)) {
             rest.set_nullable(key, value.map(str::to_string));
         }
     }
-    warnings.extend(config_def().unknown_keys(&rest).iter().map(ToString::to_string));
+    warnings.extend(
+        config_def()
+            .unknown_keys(&rest)
+            .iter()
+            .map(ToString::to_string),
+    );
     warnings
 }

@@ -86,11 +86,17 @@ mod tests {
     #[track_caller]
     fn check(line: &str, expected: &str) {
         let actual = match Cli::read(line.split(' ').map(OsString::from)) {
-            Ok(Cli { command: Command::Standalone(args) }) => {
-                let names: Vec<_> = args.connectors.iter().map(|path| path.display().to_string()).collect();
+            Ok(Cli {
+                command: Command::Standalone(args),
+            }) => {
+                let names: Vec<_> = args
+                    .connectors
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
                 format!("{} with {}", args.worker.display(), names.join(" "))
             }
-            Err(error) => error.kind().to_string(),
+            Err(error) => format!("{:?}", error.kind()),
         };
         assert_eq!(actual, expected);
     }
@@ -100,9 +106,15 @@ mod tests {
         check("millstream standalone w c1 c2", "w with c1 c2");
         check("/opt/bin/connect-standalone w c", "w with c");
         check("connect-standalone.sh w", "w with ");
-        check("millstream", "subcommand wasn't provided and help was displayed instead");
-        check("millstream standalone", "one or more required arguments were not provided");
-        check("millstream distribute w", "unrecognized subcommand");
+        check(
+            "millstream",
+            "DisplayHelpOnMissingArgumentOrSubcommand",
+        );
+        check(
+            "millstream standalone",
+            "MissingRequiredArgument",
+        );
+        check("millstream distribute w", "InvalidSubcommand");
     }
 
     #[test]

@@ -15,7 +15,11 @@ fn main() -> ExitCode {
             // Nothing can be done about a closed terminal.
             let _ = answer.print();
             let asked = !answer.use_stderr();
-            return if asked { Exit::Success.into() } else { Exit::Usage.into() };
+            return if asked {
+                Exit::Success.into()
+            } else {
+                Exit::Usage.into()
+            };
         }
     };
     logging::start();

@@ -14,8 +14,8 @@ use connect_worker::{
     ConnectorRequest, ConnectorTaskId, State, StatusListener, TargetState, Worker, WorkerConfig,
     WorkerParts,
 };
-use kafka_client::settings::{self, AdminSettings, ClientKind};
 use kafka_client::client::Refresh;
+use kafka_client::settings::{self, AdminSettings, ClientKind};
 use kafka_client::{Client, ClientError};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,13 +32,27 @@ const NO_KAFKA_SAID_EVERY: Duration = Duration::from_secs(5);
 pub fn run(args: &StandaloneArgs) -> Exit {
     let begin = Instant::now();
     // Data work has threads of its own: a plugin that blocks them all stops neither heartbeats nor signals.
-    let data = match Builder::new_multi_thread().thread_name("data").enable_all().build() {
+    let data = match Builder::new_multi_thread()
+        .thread_name("data")
+        .enable_all()
+        .build()
+    {
         Ok(data) => data,
-        Err(cause) => return fail(Exit::WorkerFailed, &format!("cannot start threads: {cause}")),
+        Err(cause) => {
+            return fail(
+                Exit::WorkerFailed,
+                &format!("cannot start threads: {cause}"),
+            );
+        }
     };
     let control = match Builder::new_current_thread().enable_all().build() {
         Ok(control) => control,
-        Err(cause) => return fail(Exit::WorkerFailed, &format!("cannot start a runtime: {cause}")),
+        Err(cause) => {
+            return fail(
+                Exit::WorkerFailed,
+                &format!("cannot start a runtime: {cause}"),
+            );
+        }
     };
     let exit = control.block_on(run_worker(args, data.handle().clone(), begin));
     // A plugin that still blocks a thread must not keep the process.
@@ -49,7 +63,12 @@ pub fn run(args: &StandaloneArgs) -> Exit {
 async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
-        Err(cause) => return fail(Exit::WorkerFailed, &format!("cannot listen to signals: {cause}")),
+        Err(cause) => {
+            return fail(
+                Exit::WorkerFailed,
+                &format!("cannot listen to signals: {cause}"),
+            );
+        }
     };
     let config = match read_worker(&args.worker) {
         Ok(config) => config,
@@ -83,7 +102,11 @@ async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit
             return exit;
         }
     }
-    info!(connectors = args.connectors.len(), took_ms = begin.elapsed().as_millis() as u64, "worker started");
+    info!(
+        connectors = args.connectors.len(),
+        took_ms = begin.elapsed().as_millis() as u64,
+        "worker started"
+    );
     serve(&mut worker, requests, &mut signals).await;
     info!("stopping; a second signal ends at once");
     tokio::select! {
@@ -114,8 +137,9 @@ fn read_worker(path: &Path) -> Result<WorkerConfig, String> {
     let shown = path.display();
     let bytes = std::fs::read(path)
         .map_err(|cause| format!("cannot read the worker configuration {shown}: {cause}"))?;
-    let properties = Properties::from_bytes(&bytes)
-        .map_err(|cause| format!("the worker configuration {shown} is no properties file: {cause}"))?;
+    let properties = Properties::from_bytes(&bytes).map_err(|cause| {
+        format!("the worker configuration {shown} is no properties file: {cause}")
+    })?;
     let is_client_key = |key: &str| settings::knows(ClientKind::Admin, key);
     for warning in worker_config::warnings(&properties, &is_client_key) {
         warn!(file = %shown, "{warning}");
@@ -127,7 +151,8 @@ async fn start_connector(worker: &mut Worker, path: &Path) -> Result<(), String>
     let shown = path.display();
     let bytes = std::fs::read(path)
         .map_err(|cause| format!("cannot read the connector configuration {shown}: {cause}"))?;
-    let file = ConnectorFile::parse(&bytes, &shown.to_string()).map_err(|cause| cause.to_string())?;
+    let file =
+        ConnectorFile::parse(&bytes, &shown.to_string()).map_err(|cause| cause.to_string())?;
     let target = match file.initial_state {
         None | Some(InitialState::Running) => TargetState::Started,
         Some(InitialState::Paused) => TargetState::Paused,
@@ -139,8 +164,11 @@ async fn start_connector(worker: &mut Worker, path: &Path) -> Result<(), String>
 
 /// Waits until a broker answers, no longer than an admin client would. Returns the cluster's id.
 async fn find_kafka(worker: &Properties) -> Result<String, String> {
-    let config = connect_worker::client_config::admin(worker, &Properties::new(), "connect-cluster-id");
-    let known = config.iter().filter(|(key, _)| settings::knows(ClientKind::Admin, key));
+    let config =
+        connect_worker::client_config::admin(worker, &Properties::new(), "connect-cluster-id");
+    let known = config
+        .iter()
+        .filter(|(key, _)| settings::knows(ClientKind::Admin, key));
     let known = known.filter_map(|(key, value)| Some((key.to_string(), value?.to_string())));
     let parsed = AdminSettings::parse(known).map_err(|errors| errors.to_string())?;
     for ignored in &parsed.ignored {
@@ -157,11 +185,17 @@ async fn find_kafka(worker: &Properties) -> Result<String, String> {
             Err(error) => error,
         };
         if !error.is_retriable() || begin.elapsed() + pause >= patience {
-            return Err(format!("no Kafka after {} s: {error}", begin.elapsed().as_secs()));
+            return Err(format!(
+                "no Kafka after {} s: {error}",
+                begin.elapsed().as_secs()
+            ));
         }
         if said == begin || said.elapsed() >= NO_KAFKA_SAID_EVERY {
             said = Instant::now();
-            warn!(wait_s = patience.as_secs(), "no Kafka yet, trying on: {error}");
+            warn!(
+                wait_s = patience.as_secs(),
+                "no Kafka yet, trying on: {error}"
+            );
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
@@ -194,7 +228,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn first(&mut self) {

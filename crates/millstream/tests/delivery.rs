@@ -15,12 +15,18 @@ use support::*;
 const LINE_BYTES: u64 = 100;
 
 fn lines(optimized: u64) -> u64 {
-    if is_optimized() { optimized } else { optimized / 50 }
+    if is_optimized() {
+        optimized
+    } else {
+        optimized / 50
+    }
 }
 
 #[test]
 fn a_file_goes_through_a_topic_byte_for_byte() -> Result<()> {
-    let Some(bootstrap) = bootstrap_or_skip() else { return Ok(()) };
+    let Some(bootstrap) = bootstrap_or_skip() else {
+        return Ok(());
+    };
     let setup = Setup::new(&bootstrap)?;
     let count = lines(10_737_418);
     let bytes = write_numbered_lines(&setup.path("in.txt"), 0, count)?;
@@ -32,25 +38,37 @@ fn a_file_goes_through_a_topic_byte_for_byte() -> Result<()> {
     let bytes = write_numbered_lines(&setup.path("in.txt"), count, 1000)?;
     setup.wait_for_bytes("out.txt", bytes, &mut program, SOON)?;
     ensure!(program.terminate(SOON)? == 0);
-    ensure!(same_bytes(&setup.path("in.txt"), &setup.path("out.txt"))?, "the copy differs");
+    ensure!(
+        same_bytes(&setup.path("in.txt"), &setup.path("out.txt"))?,
+        "the copy differs"
+    );
     // After a clean stop nothing comes twice.
     let mut program = setup.start(&[&worker, &source, &sink])?;
     let bytes = write_numbered_lines(&setup.path("in.txt"), count + 1000, 1000)?;
     setup.wait_for_bytes("out.txt", bytes, &mut program, SOON)?;
     ensure!(program.terminate(SOON)? == 0);
-    ensure!(same_bytes(&setup.path("in.txt"), &setup.path("out.txt"))?, "the copy differs after a restart");
+    ensure!(
+        same_bytes(&setup.path("in.txt"), &setup.path("out.txt"))?,
+        "the copy differs after a restart"
+    );
     println!("{bytes} bytes are identical");
     Ok(())
 }
 
 #[test]
 fn lines_of_every_kind_go_through() -> Result<()> {
-    let Some(bootstrap) = bootstrap_or_skip() else { return Ok(()) };
+    let Some(bootstrap) = bootstrap_or_skip() else {
+        return Ok(());
+    };
     let setup = Setup::new(&bootstrap)?;
     let long = "x".repeat(900_000);
     let text = format!("plain\n\r\nwindows\r\nold mac\r\u{1F600} übergroß\n\n{long}\nend\n");
     setup.write("in.txt", &text)?;
-    let (worker, source, sink) = (setup.worker("")?, setup.source("batch.size=3")?, setup.sink("")?);
+    let (worker, source, sink) = (
+        setup.worker("")?,
+        setup.source("batch.size=3")?,
+        setup.sink("")?,
+    );
     let expected = format!("plain\n\nwindows\nold mac\n\u{1F600} übergroß\n\n{long}\nend\n");
     let mut program = setup.start(&[&worker, &source, &sink])?;
     setup.wait_for_bytes("out.txt", expected.len() as u64, &mut program, SOON)?;
@@ -62,24 +80,34 @@ fn lines_of_every_kind_go_through() -> Result<()> {
 /// kill -9 ten times at random moments: each line arrives at least once.
 #[test]
 fn a_killed_worker_loses_no_line() -> Result<()> {
-    let Some(bootstrap) = bootstrap_or_skip() else { return Ok(()) };
+    let Some(bootstrap) = bootstrap_or_skip() else {
+        return Ok(());
+    };
     let setup = Setup::new(&bootstrap)?;
     let count = lines(10_000_000);
     let bytes = write_numbered_lines(&setup.path("in.txt"), 0, count)?;
-    let (worker, source, sink) = (setup.worker("")?, setup.source("")?, setup.sink("")?);
+    // The group waits for the session of a killed member to end; 6 s is the least that a broker takes.
+    let sink = setup.sink("consumer.override.session.timeout.ms=6000
+consumer.override.heartbeat.interval.ms=2000")?;
+    let (worker, source) = (setup.worker("")?, setup.source("")?);
     let mut random = Random::from_env();
     for kill in 0..10u64 {
         let mut program = setup.start(&[&worker, &source, &sink])?;
         // A moment between the start and some progress of this life.
-        let goal = (bytes_of(&setup.path("out.txt")) + random.below(bytes / 10)).min(bytes * (kill + 1) / 11);
+        let goal = (bytes_of(&setup.path("out.txt")) + random.below(bytes / 10))
+            .min(bytes * (kill + 1) / 11);
         setup.wait_for_bytes("out.txt", goal, &mut program, LONG)?;
         program.kill()?;
     }
     let mut program = setup.start(&[&worker, &source, &sink])?;
     let last = format!("{:012} ", count - 1);
     let arrived = eventually(LONG, "the last line", || {
-        ensure!(program.is_running()?, "the program has ended:\n{}", program.log());
-        Ok(tail_contains(&setup.path("out.txt"), &last)?)
+        ensure!(
+            program.is_running()?,
+            "the program has ended:\n{}",
+            program.log()
+        );
+        tail_contains(&setup.path("out.txt"), &last)
     });
     arrived.map_err(|error| error.context(program.log()))?;
     ensure!(program.terminate(SOON)? == 0);
@@ -93,16 +121,26 @@ fn a_killed_worker_loses_no_line() -> Result<()> {
 /// The leader of the partition is killed and comes back: no line lost, none twice, order kept.
 #[test]
 fn a_killed_partition_leader_costs_nothing_with_idempotence() -> Result<()> {
-    let Some(libs) = libs_or_skip() else { return Ok(()) };
+    let Some(libs) = libs_or_skip() else {
+        return Ok(());
+    };
     let mut cluster = KafkaCluster::start(
         3,
-        &[("default.replication.factor", "3"), ("min.insync.replicas", "2"), ("num.partitions", "1")],
+        &[
+            ("default.replication.factor", "3"),
+            ("min.insync.replicas", "2"),
+            ("num.partitions", "1"),
+        ],
     )?;
     let setup = Setup::new(&cluster.bootstrap())?;
     let count = lines(10_000_000);
     let bytes = write_numbered_lines(&setup.path("in.txt"), 0, count)?;
     let idempotent = "producer.override.enable.idempotence=true\nproducer.override.max.in.flight.requests.per.connection=5";
-    let (worker, source, sink) = (setup.worker("")?, setup.source(idempotent)?, setup.sink("")?);
+    let (worker, source, sink) = (
+        setup.worker("")?,
+        setup.source(idempotent)?,
+        setup.sink("")?,
+    );
     let mut program = setup.start(&[&worker, &source, &sink])?;
     for step in 1..=3 {
         setup.wait_for_bytes("out.txt", bytes * step / 5, &mut program, LONG)?;
@@ -116,7 +154,13 @@ fn a_killed_partition_leader_costs_nothing_with_idempotence() -> Result<()> {
     ensure!(program.terminate(SOON)? == 0);
     let seen = check_numbered_lines(&setup.path("in.txt"), &setup.path("out.txt"), count)?;
     println!("three times kill -9 of the leader: {seen:?}");
-    ensure!(seen == Seen { distinct: count, ..Seen::default() }, "{seen:?}");
+    ensure!(
+        seen == Seen {
+            distinct: count,
+            ..Seen::default()
+        },
+        "{seen:?}"
+    );
     ensure!(same_bytes(&setup.path("in.txt"), &setup.path("out.txt"))?);
     Ok(())
 }
@@ -124,7 +168,9 @@ fn a_killed_partition_leader_costs_nothing_with_idempotence() -> Result<()> {
 /// Half with the Java worker, half with ours, on the same offset file, topic and group; and the other way.
 #[test]
 fn java_connect_and_millstream_take_over_from_each_other() -> Result<()> {
-    let (Some(bootstrap), Some(libs)) = (bootstrap_or_skip(), libs_or_skip()) else { return Ok(()) };
+    let (Some(bootstrap), Some(libs)) = (bootstrap_or_skip(), libs_or_skip()) else {
+        return Ok(());
+    };
     for java_first in [true, false] {
         let setup = Setup::new(&bootstrap)?;
         let count = 2_000_000;
@@ -135,12 +181,19 @@ fn java_connect_and_millstream_take_over_from_each_other() -> Result<()> {
         for life in 0..4 {
             let java = (life % 2 == 0) == java_first;
             let files = [worker.as_path(), &source, &sink];
-            let mut program = if java { setup.start_java(&libs, &files)? } else { setup.start(&files)? };
+            let mut program = if java {
+                setup.start_java(&libs, &files)?
+            } else {
+                setup.start(&files)?
+            };
             setup.wait_for_bytes("out.txt", bytes * (life + 1) / 4, &mut program, LONG)?;
             let log = program.log();
             let code = program.terminate(SOON)?;
             // The JVM reports the signal that ended it.
-            ensure!(code == if java { 143 } else { 0 }, "exit code {code}:\n{log}");
+            ensure!(
+                code == if java { 143 } else { 0 },
+                "exit code {code}:\n{log}"
+            );
         }
         let seen = check_numbered_lines(&setup.path("in.txt"), &setup.path("out.txt"), count)?;
         println!("java first: {java_first}: {seen:?}");
@@ -151,7 +204,9 @@ fn java_connect_and_millstream_take_over_from_each_other() -> Result<()> {
 
 fn tail_contains(path: &std::path::Path, text: &str) -> Result<bool> {
     use std::io::{Read, Seek, SeekFrom};
-    let Ok(mut file) = fs::File::open(path) else { return Ok(false) };
+    let Ok(mut file) = fs::File::open(path) else {
+        return Ok(false);
+    };
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(64 * 1024)))?;
     let mut tail = Vec::new();
@@ -166,7 +221,14 @@ fn leader_of(libs: &std::path::Path, bootstrap: &str, topic: &str) -> Result<i32
         let output = std::process::Command::new("java")
             .arg("-cp")
             .arg(libs.join("*"))
-            .args(["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", bootstrap, "--describe", "--topic", topic])
+            .args([
+                "org.apache.kafka.tools.TopicCommand",
+                "--bootstrap-server",
+                bootstrap,
+                "--describe",
+                "--topic",
+                topic,
+            ])
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         leader = text

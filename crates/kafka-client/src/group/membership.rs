@@ -19,7 +19,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::requests::Requests;
-use super::state::{Action, Event, Generation, GroupEvent, GroupSettings, Member, Note, Phase};
+use super::state::Member;
+use super::words::{Action, Event, Generation, GroupEvent, GroupSettings, Note, Phase};
 use crate::client::Client;
 use crate::error::{ClientError, KafkaErrorCode};
 
@@ -100,10 +101,13 @@ impl Membership {
         let (sender, events) = mpsc::unbounded_channel();
         let member = Member::new(settings.clone(), now);
         let (publish, snapshot) = watch::channel(snapshot_of(&member));
-        let alive = Arc::new(UserAlive { start: now, seen_ms: AtomicU64::new(0) });
+        let alive = Arc::new(UserAlive {
+            start: now,
+            seen_ms: AtomicU64::new(0),
+        });
         let run = Run {
             member,
-            group: settings.group_id.clone(),
+            settings: settings.clone(),
             requests: Arc::new(Requests::new(client, settings)),
             under_way: JoinSet::new(),
             commands: receiver,
@@ -112,7 +116,11 @@ impl Membership {
             alive: alive.clone(),
         };
         Self {
-            handle: MembershipHandle { commands, snapshot, alive },
+            handle: MembershipHandle {
+                commands,
+                snapshot,
+                alive,
+            },
             events,
             task: runtime.spawn(run.run()),
         }
@@ -151,16 +159,6 @@ impl Membership {
         self.handle.send(Event::Leave(reason.into()));
     }
 
-    /// The user works on the group's behalf until [`Self::left_poll`]: its time does not run out.
-    pub fn entered_poll(&self) {
-        self.handle.alive.enter();
-    }
-
-    /// From now on the user has `rebalance_timeout` to come back.
-    pub fn left_poll(&self) {
-        self.handle.alive.leave();
-    }
-
     pub fn handle(&self) -> &MembershipHandle {
         &self.handle
     }
@@ -168,7 +166,11 @@ impl Membership {
     /// Leaves the group, unless the member is static, and ends the task. Waits at most `timeout`
     /// for the coordinator to hear of it.
     pub async fn close(self, timeout: Duration, reason: &str) {
-        let Self { handle, events, mut task } = self;
+        let Self {
+            handle,
+            events,
+            mut task,
+        } = self;
         _ = handle.commands.send(Command::Close(reason.to_owned()));
         drop(events);
         if tokio::time::timeout(timeout, &mut task).await.is_err() {
@@ -185,6 +187,16 @@ impl MembershipHandle {
     /// Sees every change.
     pub fn watch(&self) -> watch::Receiver<GroupSnapshot> {
         self.snapshot.clone()
+    }
+
+    /// The user works on the group's behalf until [`Self::left_poll`]: its time does not run out.
+    pub fn entered_poll(&self) {
+        self.alive.enter();
+    }
+
+    /// From now on the user has `rebalance_timeout` to come back.
+    pub fn left_poll(&self) {
+        self.alive.leave();
     }
 
     /// Wants a rebalance, or to be in the group at all. The reason is for the log of the coordinator.
@@ -205,7 +217,7 @@ impl MembershipHandle {
 
 struct Run {
     member: Member,
-    group: String,
+    settings: GroupSettings,
     requests: Arc<Requests>,
     under_way: JoinSet<Option<Event>>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -218,7 +230,10 @@ impl Run {
     async fn run(mut self) {
         let far = Duration::from_secs(3600);
         loop {
-            let wake_at = self.member.wake_at().unwrap_or_else(|| Instant::now() + far);
+            let wake_at = self
+                .member
+                .wake_at()
+                .unwrap_or_else(|| Instant::now() + far);
             let event = tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::Event(event)) => event,
@@ -247,15 +262,16 @@ impl Run {
         let now = Instant::now();
         let mut actions = self.member.step(Event::Polled, self.alive.seen(now));
         actions.extend(self.member.step(event, now));
-        for action in actions {
-            self.act(action);
-        }
+        // First what is, then what happened: who hears of an event sees at least its state.
         let snapshot = snapshot_of(&self.member);
         self.snapshot.send_if_modified(|known| {
             let changed = *known != snapshot;
             *known = snapshot;
             changed
         });
+        for action in actions {
+            self.act(action);
+        }
     }
 
     fn act(&mut self, action: Action) {
@@ -265,15 +281,26 @@ impl Run {
             // A user that is gone needs no events.
             Action::Notify(event) => _ = self.events.send(event),
             Action::FindCoordinator => {
-                self.under_way.spawn(async move { Some(Event::Coordinator(requests.find_coordinator().await)) });
+                self.under_way.spawn(async move {
+                    Some(Event::Coordinator(requests.find_coordinator().await))
+                });
             }
-            Action::Join { attempt, member_id, protocols, reason } => {
+            Action::Join {
+                attempt,
+                member_id,
+                protocols,
+                reason,
+            } => {
                 self.under_way.spawn(async move {
                     let answer = requests.join(member_id, protocols, reason).await;
                     Some(Event::JoinAnswered(attempt, answer))
                 });
             }
-            Action::Sync { attempt, generation, assignments } => {
+            Action::Sync {
+                attempt,
+                generation,
+                assignments,
+            } => {
                 self.under_way.spawn(async move {
                     let answer = requests.sync(generation, assignments).await;
                     Some(Event::SyncAnswered(attempt, answer))
@@ -286,7 +313,7 @@ impl Run {
                 });
             }
             Action::Leave { member_id, reason } => {
-                let group = self.group.clone();
+                let group = self.settings.group_id.clone();
                 self.under_way.spawn(async move {
                     if let Err(error) = requests.leave(member_id, reason).await {
                         debug!(group, %error, "the coordinator did not confirm that the member leaves");
@@ -298,19 +325,39 @@ impl Run {
     }
 
     fn log(&self, note: Note) {
-        let group = self.group.as_str();
+        let group = self.settings.group_id.as_str();
         let member = self.member.generation().member_id.as_str();
         match note {
             Note::CoordinatorFound(broker) => debug!(group, broker, "group coordinator found"),
-            Note::CoordinatorLost(reason) => info!(group, reason, "group coordinator lost, looking for it again"),
-            Note::GenerationLost(reason) => warn!(group, reason, "membership lost, joining again"),
-            Note::PollTimeout => warn!(
+            Note::CoordinatorNotFound(reason) => {
+                warn!(
+                    group,
+                    reason, "the group coordinator cannot be found, trying again"
+                );
+            }
+            Note::CoordinatorLost(reason) => info!(
                 group,
-                member,
-                "no poll for longer than max.poll.interval.ms, so the member leaves the group: processing takes \
-                 too long; raise max.poll.interval.ms or lower max.poll.records"
+                reason, "group coordinator lost, looking for it again"
             ),
-            Note::Joined { generation_id, leader } => info!(group, member, generation_id, leader, "joined group"),
+            Note::GenerationLost(reason) => warn!(group, reason, "membership lost, joining again"),
+            Note::PollTimeout => {
+                let limit_ms = self.settings.rebalance_timeout.as_millis() as u64;
+                let hint = match self.settings.user {
+                    "consumer" => {
+                        "processing takes too long: raise max.poll.interval.ms or lower max.poll.records"
+                    }
+                    _ => "raise rebalance.timeout.ms, or find out what keeps it",
+                };
+                let user = self.settings.user;
+                warn!(
+                    group,
+                    member, user, limit_ms, hint, "no poll within the limit, leaving the group"
+                );
+            }
+            Note::Joined {
+                generation_id,
+                leader,
+            } => info!(group, member, generation_id, leader, "joined group"),
             Note::RejoinRequested(reason) => info!(group, member, reason, "rejoining group"),
         }
     }

@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::state::{Generation, GroupSettings, JoinAnswer, JoinedMember, SyncAnswer};
+use super::words::{Generation, GroupSettings, JoinAnswer, JoinedMember, SyncAnswer};
 use crate::client::{Client, CoordinatorKind, Lane, Target};
 use crate::connection::{Connection, api_name};
 use crate::error::{ClientError, KafkaErrorCode};
@@ -44,8 +44,11 @@ impl Requests {
 
     /// Asks anew: the state machine only asks when it doubts what it knew.
     pub(super) async fn find_coordinator(&self) -> Result<i32, ClientError> {
-        self.client.invalidate_coordinator(CoordinatorKind::Group, &self.settings.group_id);
-        self.client.coordinator(CoordinatorKind::Group, &self.settings.group_id).await
+        self.client
+            .invalidate_coordinator(CoordinatorKind::Group, &self.settings.group_id);
+        self.client
+            .coordinator(CoordinatorKind::Group, &self.settings.group_id)
+            .await
     }
 
     pub(super) async fn join(
@@ -56,7 +59,9 @@ impl Requests {
     ) -> Result<JoinAnswer, ClientError> {
         let connection = self.connection().await?;
         let protocols = protocols.into_iter().map(|(name, metadata)| {
-            JoinGroupRequestProtocol::default().with_name(text(name)).with_metadata(metadata)
+            JoinGroupRequestProtocol::default()
+                .with_name(text(name))
+                .with_metadata(metadata)
         });
         let mut request = JoinGroupRequest::default()
             .with_group_id(self.group())
@@ -70,7 +75,10 @@ impl Requests {
         if connection.version_of::<JoinGroupRequest>()? >= JOIN_WITH_REASON {
             request = request.with_reason(Some(text(cut(reason))));
         }
-        let timeout = self.settings.request_timeout.max(self.settings.rebalance_timeout + JOIN_TIMEOUT_LAPSE);
+        let timeout = self
+            .settings
+            .request_timeout
+            .max(self.settings.rebalance_timeout + JOIN_TIMEOUT_LAPSE);
         let response = self.send(&connection, &request, timeout).await?;
         let member_id_required = response.error_code == KafkaErrorCode::MEMBER_ID_REQUIRED.0;
         if !member_id_required {
@@ -100,7 +108,9 @@ impl Requests {
     ) -> Result<SyncAnswer, ClientError> {
         let connection = self.connection().await?;
         let assignments = assignments.into_iter().map(|(member_id, assignment)| {
-            SyncGroupRequestAssignment::default().with_member_id(text(member_id)).with_assignment(assignment)
+            SyncGroupRequestAssignment::default()
+                .with_member_id(text(member_id))
+                .with_assignment(assignment)
         });
         let mut request = SyncGroupRequest::default()
             .with_group_id(self.group())
@@ -116,10 +126,16 @@ impl Requests {
                 .with_protocol_name(generation.protocol.map(text));
         }
         // Answered when the leader has assigned, which the rebalance timeout bounds.
-        let timeout = self.settings.request_timeout.max(self.settings.rebalance_timeout + JOIN_TIMEOUT_LAPSE);
+        let timeout = self
+            .settings
+            .request_timeout
+            .max(self.settings.rebalance_timeout + JOIN_TIMEOUT_LAPSE);
         let response = self.send(&connection, &request, timeout).await?;
         self.check::<SyncGroupRequest>(response.error_code)?;
-        let given = |name: Option<StrBytes>| name.map(|name| name.to_string()).filter(|name| !name.is_empty());
+        let given = |name: Option<StrBytes>| {
+            name.map(|name| name.to_string())
+                .filter(|name| !name.is_empty())
+        };
         Ok(SyncAnswer {
             protocol_type: given(response.protocol_type),
             protocol: given(response.protocol_name),
@@ -128,20 +144,20 @@ impl Requests {
     }
 
     pub(super) async fn heartbeat(&self, generation: &Generation) -> Result<(), ClientError> {
-        let connection = self.connection().await?;
+        let connection = self.free_connection().await?;
         let request = HeartbeatRequest::default()
             .with_group_id(self.group())
             .with_generation_id(generation.generation_id)
             .with_member_id(text(generation.member_id.clone()))
             .with_group_instance_id(self.instance());
-        let response = self.send(&connection, &request, self.settings.request_timeout).await?;
+        let response = self
+            .send(&connection, &request, self.settings.request_timeout)
+            .await?;
         self.check::<HeartbeatRequest>(response.error_code)
     }
 
-    /// Does not wait in line behind a join that the coordinator has not answered.
     pub(super) async fn leave(&self, member_id: String, reason: String) -> Result<(), ClientError> {
-        let coordinator = self.client.coordinator(CoordinatorKind::Group, &self.settings.group_id).await?;
-        let connection = self.client.connection_on(coordinator, Lane::Control).await?;
+        let connection = self.free_connection().await?;
         let mut member = MemberIdentity::default()
             .with_member_id(text(member_id))
             .with_group_instance_id(None)
@@ -149,8 +165,12 @@ impl Requests {
         if connection.version_of::<LeaveGroupRequest>()? >= LEAVE_WITH_REASON {
             member = member.with_reason(Some(text(cut(reason))));
         }
-        let request = LeaveGroupRequest::default().with_group_id(self.group()).with_members(vec![member]);
-        let response = self.send(&connection, &request, self.settings.request_timeout).await?;
+        let request = LeaveGroupRequest::default()
+            .with_group_id(self.group())
+            .with_members(vec![member]);
+        let response = self
+            .send(&connection, &request, self.settings.request_timeout)
+            .await?;
         self.check::<LeaveGroupRequest>(response.error_code)?;
         match response.members.first() {
             Some(member) => self.check::<LeaveGroupRequest>(member.error_code),
@@ -158,8 +178,21 @@ impl Requests {
         }
     }
 
+    /// For requests that must not stand in line behind a join or sync, which the coordinator
+    /// answers when the other members are there.
+    async fn free_connection(&self) -> Result<Connection, ClientError> {
+        let (kind, group) = (CoordinatorKind::Group, &self.settings.group_id);
+        let coordinator = self.client.coordinator(kind, group).await?;
+        self.client.connection_on(coordinator, Lane::Control).await
+    }
+
     async fn connection(&self) -> Result<Connection, ClientError> {
-        self.client.connection_to(Target::Coordinator(CoordinatorKind::Group, &self.settings.group_id)).await
+        self.client
+            .connection_to(Target::Coordinator(
+                CoordinatorKind::Group,
+                &self.settings.group_id,
+            ))
+            .await
     }
 
     async fn send<R: Request + 'static>(
@@ -180,7 +213,9 @@ impl Requests {
 
     fn check<R: Request>(&self, code: i16) -> Result<(), ClientError> {
         KafkaErrorCode::check(code).map_err(|code| {
-            ClientError::from_code(code).with("api", api_name(R::KEY)).with("group", &self.settings.group_id)
+            ClientError::from_code(code)
+                .with("api", api_name(R::KEY))
+                .with("group", &self.settings.group_id)
         })
     }
 

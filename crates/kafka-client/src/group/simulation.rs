@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::state::*;
+use super::state::Member;
+use super::words::*;
 use crate::client::Backoff;
 use crate::error::{ClientError, KafkaErrorCode as Code};
 
@@ -113,6 +114,7 @@ fn settings(instance_id: Option<String>) -> GroupSettings {
         group_id: "g".to_owned(),
         group_instance_id: instance_id,
         protocol_type: "consumer".to_owned(),
+        user: "consumer",
         session_timeout: SESSION,
         rebalance_timeout: REBALANCE,
         heartbeat_interval: Duration::from_secs(3),
@@ -175,7 +177,11 @@ impl World {
 
     fn latency(&mut self) -> Duration {
         let slow = self.faulty() && self.rng.one_in(50);
-        Duration::from_millis(if slow { self.rng.below(20_000) } else { 1 + self.rng.below(40) })
+        Duration::from_millis(if slow {
+            self.rng.below(20_000)
+        } else {
+            1 + self.rng.below(40)
+        })
     }
 
     fn run(&mut self) {
@@ -201,8 +207,12 @@ impl World {
                 }
                 self.step(client, Event::Tick);
             }
-            Mail::ToClient(client, life, event) if self.is_life(client, life) => self.step(client, event),
-            Mail::User(client, life, event) if self.is_life(client, life) => self.user(client, event),
+            Mail::ToClient(client, life, event) if self.is_life(client, life) => {
+                self.step(client, event)
+            }
+            Mail::User(client, life, event) if self.is_life(client, life) => {
+                self.user(client, event)
+            }
             Mail::ToCoordinator(client, life, action) => self.request(client, life, action),
             Mail::CoordinatorTick => {
                 self.coordinator_tick();
@@ -240,14 +250,21 @@ impl World {
                 self.step(number, Event::RequestRejoin("starts".to_owned()));
             }
             // Its user is busy.
-            3 => self.clients[number].stalled_until = self.now + Duration::from_millis(self.rng.below(60_000)),
+            3 => {
+                self.clients[number].stalled_until =
+                    self.now + Duration::from_millis(self.rng.below(60_000))
+            }
             // The coordinator moves and forgets who waits.
             4 => {
                 self.coordinator.available = false;
                 let members: Vec<String> = self.coordinator.members.keys().cloned().collect();
                 for id in members {
                     let member = self.coordinator.members.get_mut(&id).expect("listed");
-                    let waiting = member.joining.take().into_iter().chain(member.syncing.take());
+                    let waiting = member
+                        .joining
+                        .take()
+                        .into_iter()
+                        .chain(member.syncing.take());
                     for to in waiting.collect::<Vec<_>>() {
                         self.lost(to);
                     }
@@ -259,8 +276,14 @@ impl World {
 
     fn lost(&mut self, (client, life, attempt): ReplyTo) {
         let error = || ClientError::from_code(Code::NETWORK_EXCEPTION);
-        self.post(Duration::from_millis(5), Mail::ToClient(client, life, Event::JoinAnswered(attempt, Err(error()))));
-        self.post(Duration::from_millis(5), Mail::ToClient(client, life, Event::SyncAnswered(attempt, Err(error()))));
+        self.post(
+            Duration::from_millis(5),
+            Mail::ToClient(client, life, Event::JoinAnswered(attempt, Err(error()))),
+        );
+        self.post(
+            Duration::from_millis(5),
+            Mail::ToClient(client, life, Event::SyncAnswered(attempt, Err(error()))),
+        );
     }
 
     fn step(&mut self, number: usize, event: Event) {
@@ -282,9 +305,14 @@ impl World {
             }
         }
         if let Some(at) = self.clients[number].member.wake_at() {
-            let after = at.saturating_duration_since(now).min(Duration::from_secs(1));
+            let after = at
+                .saturating_duration_since(now)
+                .min(Duration::from_secs(1));
             let at = now + after.max(Duration::from_millis(1));
-            if self.clients[number].tick_at.is_none_or(|known| known <= now || at < known) {
+            if self.clients[number]
+                .tick_at
+                .is_none_or(|known| known <= now || at < known)
+            {
                 self.clients[number].tick_at = Some(at);
                 self.post(at - now, Mail::Tick(number, life));
             }
@@ -302,17 +330,30 @@ impl World {
         match event {
             GroupEvent::Rejoin(_) => {
                 client.owned.clear();
-                self.step(number, Event::Join(vec![("range".to_owned(), Bytes::from(vec![number as u8]))]));
+                self.step(
+                    number,
+                    Event::Join(vec![("range".to_owned(), Bytes::from(vec![number as u8]))]),
+                );
             }
             GroupEvent::Elected(election) => {
                 if election.skip_assignment {
                     return self.step(number, Event::Assign(Vec::new()));
                 }
-                let ids: Vec<String> = election.members.iter().map(|m| m.member_id.clone()).collect();
+                let ids: Vec<String> = election
+                    .members
+                    .iter()
+                    .map(|m| m.member_id.clone())
+                    .collect();
                 let of = |index: usize| -> Bytes {
-                    (0..PARTITIONS).filter(|partition| *partition as usize % ids.len() == index).collect()
+                    (0..PARTITIONS)
+                        .filter(|partition| *partition as usize % ids.len() == index)
+                        .collect()
                 };
-                let assignments = ids.iter().enumerate().map(|(index, id)| (id.clone(), of(index))).collect();
+                let assignments = ids
+                    .iter()
+                    .enumerate()
+                    .map(|(index, id)| (id.clone(), of(index)))
+                    .collect();
                 self.step(number, Event::Assign(assignments));
             }
             GroupEvent::Joined(joined) => {
@@ -334,7 +375,11 @@ impl World {
         for (number, client) in self.clients.iter().enumerate() {
             let in_group = self.coordinator.members.contains_key(&client.member_id);
             let current = client.owned_in == self.coordinator.generation;
-            if !(client.alive && in_group && current && self.coordinator.state == CoordinatorState::Stable) {
+            if !(client.alive
+                && in_group
+                && current
+                && self.coordinator.state == CoordinatorState::Stable)
+            {
                 continue;
             }
             for partition in &client.owned {
@@ -351,7 +396,11 @@ impl World {
             return;
         }
         assert_eq!(self.coordinator.state, CoordinatorState::Stable);
-        assert_eq!(self.coordinator.members.len(), alive.len(), "members without a client, or the reverse");
+        assert_eq!(
+            self.coordinator.members.len(),
+            alive.len(),
+            "members without a client, or the reverse"
+        );
         let mut owned = BTreeSet::new();
         for client in alive {
             assert_eq!(client.member.phase(), Phase::Stable);
@@ -376,7 +425,9 @@ impl World {
                 Action::FindCoordinator => Event::Coordinator(Err(lost())),
                 Action::Join { attempt, .. } => Event::JoinAnswered(*attempt, Err(lost())),
                 Action::Sync { attempt, .. } => Event::SyncAnswered(*attempt, Err(lost())),
-                Action::Heartbeat(generation) => Event::HeartbeatAnswered(generation.clone(), Err(lost())),
+                Action::Heartbeat(generation) => {
+                    Event::HeartbeatAnswered(generation.clone(), Err(lost()))
+                }
                 Action::Leave { .. } | Action::Notify(_) | Action::Note(_) => return,
             };
             return self.answer(client, life, event);
@@ -388,7 +439,11 @@ impl World {
         let moved = || ClientError::from_code(Code::NOT_COORDINATOR);
         match action {
             Action::FindCoordinator => {
-                let answer = if unavailable { Err(ClientError::from_code(Code::COORDINATOR_NOT_AVAILABLE)) } else { Ok(1) };
+                let answer = if unavailable {
+                    Err(ClientError::from_code(Code::COORDINATOR_NOT_AVAILABLE))
+                } else {
+                    Ok(1)
+                };
                 self.answer(client, life, Event::Coordinator(answer));
             }
             Action::Join { attempt, .. } if unavailable => {
@@ -398,15 +453,32 @@ impl World {
                 self.answer(client, life, Event::SyncAnswered(attempt, Err(moved())));
             }
             Action::Heartbeat(generation) if unavailable => {
-                self.answer(client, life, Event::HeartbeatAnswered(generation, Err(moved())));
+                self.answer(
+                    client,
+                    life,
+                    Event::HeartbeatAnswered(generation, Err(moved())),
+                );
             }
-            Action::Join { attempt, member_id, protocols, .. } => self.join((client, life, attempt), member_id, protocols),
-            Action::Sync { attempt, generation, assignments } => {
+            Action::Join {
+                attempt,
+                member_id,
+                protocols,
+                ..
+            } => self.join((client, life, attempt), member_id, protocols),
+            Action::Sync {
+                attempt,
+                generation,
+                assignments,
+            } => {
                 self.sync((client, life, attempt), &generation, assignments);
             }
             Action::Heartbeat(generation) => {
                 let answer = self.heartbeat(&generation);
-                self.answer(client, life, Event::HeartbeatAnswered(generation, answer.map_err(ClientError::from_code)));
+                self.answer(
+                    client,
+                    life,
+                    Event::HeartbeatAnswered(generation, answer.map_err(ClientError::from_code)),
+                );
             }
             Action::Leave { member_id, .. } => {
                 self.coordinator.pending.remove(&member_id);
@@ -417,14 +489,20 @@ impl World {
     }
 
     fn refuse_join(&mut self, (client, life, attempt): ReplyTo, code: Code) {
-        self.answer(client, life, Event::JoinAnswered(attempt, Err(ClientError::from_code(code))));
+        self.answer(
+            client,
+            life,
+            Event::JoinAnswered(attempt, Err(ClientError::from_code(code))),
+        );
     }
 
     fn join(&mut self, to: ReplyTo, member_id: String, protocols: Vec<(String, Bytes)>) {
         let instance_id = self.clients[to.0].instance_id.clone();
         let known_static = instance_id.as_ref().and_then(|instance_id| {
             let mut members = self.coordinator.members.iter();
-            members.find(|(_, member)| member.instance_id.as_ref() == Some(instance_id)).map(|(id, _)| id.clone())
+            members
+                .find(|(_, member)| member.instance_id.as_ref() == Some(instance_id))
+                .map(|(id, _)| id.clone())
         });
         let mut id = member_id;
         if id.is_empty() {
@@ -433,7 +511,12 @@ impl World {
             if let Some(old) = known_static {
                 // The place of a static member is taken over; the old owner is fenced.
                 let mut member = self.coordinator.members.remove(&old).expect("found");
-                for (client, life, attempt) in member.joining.take().into_iter().chain(member.syncing.take()) {
+                for (client, life, attempt) in member
+                    .joining
+                    .take()
+                    .into_iter()
+                    .chain(member.syncing.take())
+                {
                     let fenced = || Err(ClientError::from_code(Code::FENCED_INSTANCE_ID));
                     self.answer(client, life, Event::JoinAnswered(attempt, fenced()));
                     let fenced = Err(ClientError::from_code(Code::FENCED_INSTANCE_ID));
@@ -459,18 +542,24 @@ impl World {
             }
         } else if known_static.as_ref().is_some_and(|known| *known != id) {
             return self.refuse_join(to, Code::FENCED_INSTANCE_ID);
-        } else if !self.coordinator.members.contains_key(&id) && !self.coordinator.pending.remove(&id) {
+        } else if !self.coordinator.members.contains_key(&id)
+            && !self.coordinator.pending.remove(&id)
+        {
             return self.refuse_join(to, Code::UNKNOWN_MEMBER_ID);
         }
         let session_ends_at = self.now + SESSION;
-        let member = self.coordinator.members.entry(id).or_insert(CoordinatorMember {
-            protocols: Vec::new(),
-            session_ends_at,
-            joining: None,
-            syncing: None,
-            assignment: Bytes::new(),
-            instance_id,
-        });
+        let member = self
+            .coordinator
+            .members
+            .entry(id)
+            .or_insert(CoordinatorMember {
+                protocols: Vec::new(),
+                session_ends_at,
+                joining: None,
+                syncing: None,
+                assignment: Bytes::new(),
+                instance_id,
+            });
         member.protocols = protocols;
         member.session_ends_at = session_ends_at;
         if let Some(old) = member.joining.replace(to) {
@@ -483,16 +572,25 @@ impl World {
         if matches!(self.coordinator.state, CoordinatorState::Preparing { .. }) {
             return;
         }
-        let waiting: Vec<ReplyTo> = self.coordinator.members.values_mut().filter_map(|m| m.syncing.take()).collect();
+        let waiting: Vec<ReplyTo> = self
+            .coordinator
+            .members
+            .values_mut()
+            .filter_map(|m| m.syncing.take())
+            .collect();
         for (client, life, attempt) in waiting {
             let error = Err(ClientError::from_code(Code::REBALANCE_IN_PROGRESS));
             self.answer(client, life, Event::SyncAnswered(attempt, error));
         }
-        self.coordinator.state = CoordinatorState::Preparing { deadline: self.now + REBALANCE };
+        self.coordinator.state = CoordinatorState::Preparing {
+            deadline: self.now + REBALANCE,
+        };
     }
 
     fn remove(&mut self, member_id: &str) {
-        let Some(member) = self.coordinator.members.remove(member_id) else { return };
+        let Some(member) = self.coordinator.members.remove(member_id) else {
+            return;
+        };
         for to in member.joining.into_iter().chain(member.syncing) {
             self.lost(to);
         }
@@ -505,7 +603,10 @@ impl World {
 
     fn coordinator_tick(&mut self) {
         let now = self.now;
-        let expired: Vec<String> = self.coordinator.members.iter()
+        let expired: Vec<String> = self
+            .coordinator
+            .members
+            .iter()
             .filter(|(_, member)| member.joining.is_none() && now >= member.session_ends_at)
             .map(|(id, _)| id.clone())
             .collect();
@@ -514,9 +615,15 @@ impl World {
         }
         match self.coordinator.state {
             CoordinatorState::Preparing { deadline } => {
-                let all = self.coordinator.members.values().all(|member| member.joining.is_some());
+                let all = self
+                    .coordinator
+                    .members
+                    .values()
+                    .all(|member| member.joining.is_some());
                 if now >= deadline {
-                    self.coordinator.members.retain(|_, member| member.joining.is_some());
+                    self.coordinator
+                        .members
+                        .retain(|_, member| member.joining.is_some());
                     self.coordinator.pending.clear();
                 }
                 if self.coordinator.members.is_empty() {
@@ -526,7 +633,10 @@ impl World {
                 }
             }
             CoordinatorState::Completing { deadline } if now >= deadline => {
-                let silent: Vec<String> = self.coordinator.members.iter()
+                let silent: Vec<String> = self
+                    .coordinator
+                    .members
+                    .iter()
                     .filter(|(_, member)| member.syncing.is_none())
                     .map(|(id, _)| id.clone())
                     .collect();
@@ -541,12 +651,27 @@ impl World {
     fn complete_join(&mut self) {
         self.coordinator.generation += 1;
         let generation_id = self.coordinator.generation;
-        if !self.coordinator.members.contains_key(&self.coordinator.leader) {
-            self.coordinator.leader = self.coordinator.members.keys().next().expect("not empty").clone();
+        if !self
+            .coordinator
+            .members
+            .contains_key(&self.coordinator.leader)
+        {
+            self.coordinator.leader = self
+                .coordinator
+                .members
+                .keys()
+                .next()
+                .expect("not empty")
+                .clone();
         }
-        self.coordinator.state = CoordinatorState::Completing { deadline: self.now + REBALANCE };
+        self.coordinator.state = CoordinatorState::Completing {
+            deadline: self.now + REBALANCE,
+        };
         let leader = self.coordinator.leader.clone();
-        let members: Vec<JoinedMember> = self.coordinator.members.iter()
+        let members: Vec<JoinedMember> = self
+            .coordinator
+            .members
+            .iter()
             .map(|(id, member)| JoinedMember {
                 member_id: id.clone(),
                 group_instance_id: member.instance_id.clone(),
@@ -566,7 +691,11 @@ impl World {
                 protocol_type: Some("consumer".to_owned()),
                 protocol: Some("range".to_owned()),
                 leader: leader.clone(),
-                members: if id == leader { members.clone() } else { Vec::new() },
+                members: if id == leader {
+                    members.clone()
+                } else {
+                    Vec::new()
+                },
                 skip_assignment: false,
                 member_id_required: false,
             };
@@ -585,15 +714,24 @@ impl World {
     }
 
     fn sync(&mut self, to: ReplyTo, generation: &Generation, assignments: Vec<(String, Bytes)>) {
-        let refused = self.identity(generation).and_then(|()| match self.coordinator.state {
-            CoordinatorState::Preparing { .. } => Err(Code::REBALANCE_IN_PROGRESS),
-            _ => Ok(()),
-        });
+        let preparing = matches!(self.coordinator.state, CoordinatorState::Preparing { .. });
+        let refused = match self.identity(generation) {
+            Ok(()) if preparing => Err(Code::REBALANCE_IN_PROGRESS),
+            identity => identity,
+        };
         if let Err(code) = refused {
-            return self.answer(to.0, to.1, Event::SyncAnswered(to.2, Err(ClientError::from_code(code))));
+            return self.answer(
+                to.0,
+                to.1,
+                Event::SyncAnswered(to.2, Err(ClientError::from_code(code))),
+            );
         }
         let id = generation.member_id.clone();
-        self.coordinator.members.get_mut(&id).expect("checked").syncing = Some(to);
+        self.coordinator
+            .members
+            .get_mut(&id)
+            .expect("checked")
+            .syncing = Some(to);
         if id == self.coordinator.leader && self.coordinator.state != CoordinatorState::Stable {
             for (id, assignment) in assignments {
                 if let Some(member) = self.coordinator.members.get_mut(&id) {
@@ -606,7 +744,10 @@ impl World {
             return;
         }
         let session_ends_at = self.now + SESSION;
-        let answers: Vec<(ReplyTo, Bytes)> = self.coordinator.members.values_mut()
+        let answers: Vec<(ReplyTo, Bytes)> = self
+            .coordinator
+            .members
+            .values_mut()
             .filter_map(|member| {
                 let to = member.syncing.take()?;
                 member.session_ends_at = session_ends_at;
@@ -626,7 +767,11 @@ impl World {
     fn heartbeat(&mut self, generation: &Generation) -> Result<(), Code> {
         self.identity(generation)?;
         let session_ends_at = self.now + SESSION;
-        self.coordinator.members.get_mut(&generation.member_id).expect("checked").session_ends_at = session_ends_at;
+        self.coordinator
+            .members
+            .get_mut(&generation.member_id)
+            .expect("checked")
+            .session_ends_at = session_ends_at;
         match self.coordinator.state {
             CoordinatorState::Preparing { .. } => Err(Code::REBALANCE_IN_PROGRESS),
             _ => Ok(()),
@@ -646,6 +791,9 @@ fn groups_settle_whatever_happens_to_them() {
             world.run();
             world.check_end();
         });
-        assert!(run.is_ok(), "the run above failed; repeat it with KAFKA_GROUP_SEED={seed}");
+        assert!(
+            run.is_ok(),
+            "the run above failed; repeat it with KAFKA_GROUP_SEED={seed}"
+        );
     }
 }

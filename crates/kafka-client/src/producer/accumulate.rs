@@ -90,7 +90,10 @@ impl State {
         self.topics.push(TopicState {
             name,
             partitions: Vec::new(),
-            sticky: Sticky { partition: None, bytes: 0 },
+            sticky: Sticky {
+                partition: None,
+                bytes: 0,
+            },
             round_robin: 0,
             ratio: 1.0,
         });
@@ -123,8 +126,10 @@ impl State {
             (None, _, Partitioner::RoundRobin) => self.next_in_turn(record.topic)?,
             (None, ..) => self.sticky(record.topic, bytes)?,
         };
-        let fits =
-            self.partitions[index as usize].open.as_ref().is_some_and(|open| open.has_room(bytes));
+        let fits = self.partitions[index as usize]
+            .open
+            .as_ref()
+            .is_some_and(|open| open.has_room(bytes));
         if !fits {
             self.open_batch(index, bytes, now)?;
         }
@@ -145,7 +150,10 @@ impl State {
     #[inline]
     fn partition(&self, topic: Topic, partition: i32) -> Result<u32, AppendError> {
         let partitions = &self.topics[topic.0 as usize].partitions;
-        match usize::try_from(partition).ok().and_then(|at| partitions.get(at)) {
+        match usize::try_from(partition)
+            .ok()
+            .and_then(|at| partitions.get(at))
+        {
             Some(index) => Ok(*index),
             None => Err(self.unknown_partition(topic, partition)),
         }
@@ -184,7 +192,10 @@ impl State {
             }
         }
         let index = self.at_random(topic)?;
-        self.topics[topic.0 as usize].sticky = Sticky { partition: Some(index), bytes };
+        self.topics[topic.0 as usize].sticky = Sticky {
+            partition: Some(index),
+            bytes,
+        };
         Ok(index)
     }
 
@@ -207,7 +218,9 @@ impl State {
             0 => all.get(choice % all.len()),
             count => all.iter().filter(led).nth(choice % count),
         };
-        chosen.copied().ok_or_else(|| self.unknown_partition(topic, 0))
+        chosen
+            .copied()
+            .ok_or_else(|| self.unknown_partition(topic, 0))
     }
 
     fn next_in_turn(&mut self, topic: Topic) -> Result<u32, AppendError> {
@@ -231,15 +244,19 @@ impl State {
         self.check_size(BATCH_OVERHEAD + record_bytes)?;
         if self.partitions[index as usize].open.is_some() {
             self.close_open(index);
-            self.has_news = true;
+            self.has_news |= self.is_news(index);
         }
         let topic = self.partitions[index as usize].topic;
-        let capacity = self.config.batch_size_bytes.max(BATCH_OVERHEAD + record_bytes);
+        let capacity = self
+            .config
+            .batch_size_bytes
+            .max(BATCH_OVERHEAD + record_bytes);
         if self.used_bytes > 0 && self.used_bytes + capacity > self.config.buffer_memory_bytes {
             self.wanted_bytes = Some(capacity);
-            self.has_news = true;
+            self.has_news |= self.is_news(index);
             return Err(AppendError::Full);
         }
+        self.wanted_bytes = None;
         self.used_bytes += capacity;
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -259,7 +276,7 @@ impl State {
             partition.is_active = true;
             self.active.push(index);
         }
-        self.has_news = true;
+        self.has_news |= self.is_news(index);
         Ok(())
     }
 
@@ -267,14 +284,17 @@ impl State {
     /// is checked when it opens, and `uncompressed_limit` keeps later records below the same bound.
     fn check_size(&self, bytes: usize) -> Result<(), AppendError> {
         let refuse = |what: String| {
-            let message = format!("The message is {bytes} bytes when serialized which is larger than {what}");
+            let message =
+                format!("The message is {bytes} bytes when serialized which is larger than {what}");
             let error = ClientError::fatal(message).with_code(KafkaErrorCode::MESSAGE_TOO_LARGE);
             Err(AppendError::RecordTooLarge(error))
         };
         let config = &self.config;
         if bytes > config.max_request_bytes {
             let limit = config.max_request_bytes;
-            refuse(format!("{limit}, which is the value of the max.request.size configuration."))
+            refuse(format!(
+                "{limit}, which is the value of the max.request.size configuration."
+            ))
         } else if bytes > config.buffer_memory_bytes {
             refuse(
                 "the total memory buffer you have configured with the buffer.memory configuration."
@@ -295,7 +315,9 @@ impl State {
                 (batch_size as f32 * (1.0 / ratio).min(UNCOMPRESSED_FACTOR_MAX)) as usize
             }
         };
-        limit.min(self.config.max_request_bytes).min(self.config.buffer_memory_bytes)
+        limit
+            .min(self.config.max_request_bytes)
+            .min(self.config.buffer_memory_bytes)
     }
 
     pub(super) fn learn_ratio(&mut self, partition: u32, observed: f32) {

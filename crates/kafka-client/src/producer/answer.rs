@@ -8,7 +8,9 @@
 use tokio::time::Instant;
 
 use super::batch::{BatchId, Body};
-use super::state::{Leader, Produced, ProducedBatch, State, Written};
+use super::ending::Written;
+use super::messages::{Leader, Produced, ProducedBatch};
+use super::state::State;
 use crate::error::{ClientError, KafkaErrorCode};
 
 /// What is known about a batch after its request.
@@ -25,6 +27,34 @@ pub(super) enum Outcome {
     NotSent(ClientError),
     /// It may be in the log, or not.
     Lost(ClientError),
+}
+
+impl Outcome {
+    /// Whether the batch may be in the log, by this outcome alone. When in doubt it may.
+    fn may_be_written(&self) -> bool {
+        use KafkaErrorCode as Code;
+        match self {
+            Outcome::Written(_) | Outcome::Lost(_) => true,
+            Outcome::NotSent(_) => false,
+            Outcome::Refused { code, .. } => !matches!(
+                *code,
+                Code::MESSAGE_TOO_LARGE
+                    | Code::RECORD_LIST_TOO_LARGE
+                    | Code::INVALID_RECORD
+                    | Code::INVALID_TIMESTAMP
+                    | Code::INVALID_TOPIC_EXCEPTION
+                    | Code::TOPIC_AUTHORIZATION_FAILED
+                    | Code::CLUSTER_AUTHORIZATION_FAILED
+                    | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT
+                    | Code::UNSUPPORTED_COMPRESSION_TYPE
+                    | Code::NOT_LEADER_OR_FOLLOWER
+                    | Code::UNKNOWN_TOPIC_OR_PARTITION
+                    | Code::NOT_ENOUGH_REPLICAS
+                    | Code::OUT_OF_ORDER_SEQUENCE_NUMBER
+                    | Code::INVALID_PRODUCER_EPOCH
+            ),
+        }
+    }
 }
 
 /// What a refused or lost batch gets.
@@ -48,19 +78,25 @@ impl State {
     }
 
     fn on_batch_end(&mut self, produced: ProducedBatch, broker: i32, now: Instant) {
-        let ProducedBatch { id, bytes, producer, outcome } = produced;
+        let ProducedBatch {
+            id,
+            bytes,
+            producer,
+            outcome,
+        } = produced;
         let index = self.batches[id].partition;
         self.partitions[index as usize].take_from_wire(id);
-        if let Outcome::Refused { leader: Some(leader), .. } = &outcome {
+        if let Outcome::Refused {
+            leader: Some(leader),
+            ..
+        } = &outcome
+        {
             self.learn_leader(index, *leader);
         }
         let batch = &mut self.batches[id];
         batch.body = Body::Sealed(bytes, producer);
-        let never_written = !batch.maybe_written
-            && matches!(outcome, Outcome::Refused { .. } | Outcome::NotSent(_));
-        if matches!(outcome, Outcome::Lost(_)) {
-            batch.maybe_written = true;
-        }
+        batch.maybe_written |= outcome.may_be_written();
+        let never_written = !batch.maybe_written;
         match self.verdict(id, &outcome) {
             Verdict::Written(written) => self.complete(id, written),
             // The caller has been told that it failed; do not write it after all.
@@ -70,7 +106,9 @@ impl State {
             Verdict::Retry => self.retry(id, &outcome, broker, now),
             Verdict::Split => {
                 self.forget_ratio(index);
-                if let Body::Sealed(bytes, _) = std::mem::replace(&mut self.batches[id].body, Body::Lent) {
+                if let Body::Sealed(bytes, _) =
+                    std::mem::replace(&mut self.batches[id].body, Body::Lent)
+                {
                     self.to_split.push((id, bytes));
                 }
                 self.partitions[index as usize].requeue(&self.batches, id);
@@ -99,15 +137,25 @@ impl State {
                 }
             }
             // It is in the log; the broker only forgot where.
-            Outcome::Refused { code: Code::DUPLICATE_SEQUENCE_NUMBER, .. } => {
-                Verdict::Written(Written { base_offset: None, log_append_time_ms: None })
-            }
-            Outcome::Refused { code: Code::MESSAGE_TOO_LARGE, .. } if batch.records > 1 => Verdict::Split,
+            Outcome::Refused {
+                code: Code::DUPLICATE_SEQUENCE_NUMBER,
+                ..
+            } => Verdict::Written(Written {
+                base_offset: None,
+                log_append_time_ms: None,
+            }),
+            Outcome::Refused {
+                code: Code::MESSAGE_TOO_LARGE,
+                ..
+            } if batch.records > 1 => Verdict::Split,
             Outcome::Refused { code, message, .. } => {
                 if !exhausted && (self.settles_sequence(id, *code) || code.is_retriable()) {
                     Verdict::Retry
                 } else {
-                    Verdict::Fail(ClientError::from_code_and_message(*code, message.as_deref()))
+                    Verdict::Fail(ClientError::from_code_and_message(
+                        *code,
+                        message.as_deref(),
+                    ))
                 }
             }
         }
@@ -118,15 +166,21 @@ impl State {
         use KafkaErrorCode as Code;
         let batch = &self.batches[id];
         let partition = &mut self.partitions[batch.partition as usize];
-        let (Some(producer), Some(sequences)) = (batch.producer, &mut partition.sequences) else {
+        let Some(producer) = batch.producer else {
+            return false;
+        };
+        let is_first = !partition.has_unanswered_before(&self.batches, producer.base_sequence);
+        let Some(sequences) = &mut partition.sequences else {
             return false;
         };
         match code {
             Code::OUT_OF_ORDER_SEQUENCE_NUMBER => {
-                sequences.out_of_order(producer.base_sequence);
+                sequences.out_of_order(producer.base_sequence, is_first);
                 true
             }
-            Code::UNKNOWN_PRODUCER_ID | Code::INVALID_PRODUCER_EPOCH | Code::INVALID_PRODUCER_ID_MAPPING => {
+            Code::UNKNOWN_PRODUCER_ID
+            | Code::INVALID_PRODUCER_EPOCH
+            | Code::INVALID_PRODUCER_ID_MAPPING => {
                 sequences.forgotten();
                 true
             }
@@ -137,9 +191,10 @@ impl State {
     fn complete(&mut self, id: BatchId, written: Written) {
         let batch = &self.batches[id];
         let end = batch.end_sequence();
-        if let (Some(end), Some(sequences)) =
-            (end, &mut self.partitions[batch.partition as usize].sequences)
-        {
+        if let (Some(end), Some(sequences)) = (
+            end,
+            &mut self.partitions[batch.partition as usize].sequences,
+        ) {
             sequences.acknowledged(end);
         }
         if !batch.expired {
@@ -160,15 +215,18 @@ impl State {
         let redirected = refresh && partition.leader.is_some_and(|leader| leader != broker);
         self.wants_metadata |= refresh && !redirected;
         let batch = &mut self.batches[id];
-        batch.retry_at =
-            (!redirected).then(|| now + self.config.backoff.delay(batch.attempts.saturating_sub(1)));
+        batch.retry_at = (!redirected)
+            .then(|| now + self.config.backoff.delay(batch.attempts.saturating_sub(1)));
         partition.requeue(&self.batches, id);
     }
 
     /// The end of a batch that was on the wire and is not in the log, as far as anybody knows.
     fn end_failed(&mut self, id: BatchId, never_written: bool) {
         let batch = &self.batches[id];
-        let (base, end) = (batch.producer.map(|producer| producer.base_sequence), batch.end_sequence());
+        let (base, end) = (
+            batch.producer.map(|producer| producer.base_sequence),
+            batch.end_sequence(),
+        );
         let sequences = &mut self.partitions[batch.partition as usize].sequences;
         if let (Some(base), Some(end), Some(sequences)) = (base, end, sequences) {
             sequences.failed(base, end, never_written);
@@ -178,6 +236,9 @@ impl State {
 
     fn in_context(&self, id: BatchId, error: ClientError) -> ClientError {
         let partition = &self.partitions[self.batches[id].partition as usize];
-        error.with_topic_partition(&self.topics[partition.topic as usize].name, partition.number)
+        error.with_topic_partition(
+            &self.topics[partition.topic as usize].name,
+            partition.number,
+        )
     }
 }

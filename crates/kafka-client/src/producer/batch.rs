@@ -38,8 +38,10 @@ impl Runs {
     /// One token per record of the batch, in order.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
         self.0.iter().flat_map(|run| {
-            (run.first..run.first + run.count)
-                .map(|number| Token { stream: run.stream, number })
+            (run.first..run.first + run.count).map(|number| Token {
+                stream: run.stream,
+                number,
+            })
         })
     }
 
@@ -49,7 +51,11 @@ impl Runs {
             Some(run) if run.stream == token.stream && run.first + run.count == token.number => {
                 run.count += 1;
             }
-            _ => self.0.push(Run { stream: token.stream, first: token.number, count: 1 }),
+            _ => self.0.push(Run {
+                stream: token.stream,
+                first: token.number,
+                count: 1,
+            }),
         }
     }
 
@@ -67,7 +73,10 @@ impl Runs {
         if left > 0
             && let Some(run) = rest.first_mut()
         {
-            self.0.push(Run { count: left, ..*run });
+            self.0.push(Run {
+                count: left,
+                ..*run
+            });
             run.first += left;
             run.count -= left;
         }
@@ -96,6 +105,8 @@ pub(super) struct Batch {
     pub producer: Option<ProducerState>,
     /// Times that it was given to a connection.
     pub attempts: u32,
+    /// The broker of the last attempt.
+    pub sent_to: Option<i32>,
     /// A request with it ended without an answer: it may be in the log.
     pub maybe_written: bool,
     /// Not before this; `None`: at once.
@@ -132,7 +143,8 @@ impl Batch {
 
     /// The sequence number behind its last record.
     pub fn end_sequence(&self) -> Option<i32> {
-        self.producer.map(|producer| add_sequence(producer.base_sequence, self.records))
+        self.producer
+            .map(|producer| add_sequence(producer.base_sequence, self.records))
     }
 }
 
@@ -163,7 +175,9 @@ impl Batches {
     }
 
     pub fn remove(&mut self, id: BatchId) -> Batch {
-        let batch = self.slots[id.0 as usize].take().expect("an id is removed once");
+        let batch = self.slots[id.0 as usize]
+            .take()
+            .expect("an id is removed once");
         self.free.push(id.0);
         batch
     }
@@ -173,13 +187,17 @@ impl std::ops::Index<BatchId> for Batches {
     type Output = Batch;
 
     fn index(&self, id: BatchId) -> &Batch {
-        self.slots[id.0 as usize].as_ref().expect("an id is used until it is removed")
+        self.slots[id.0 as usize]
+            .as_ref()
+            .expect("an id is used until it is removed")
     }
 }
 
 impl std::ops::IndexMut<BatchId> for Batches {
     fn index_mut(&mut self, id: BatchId) -> &mut Batch {
-        self.slots[id.0 as usize].as_mut().expect("an id is used until it is removed")
+        self.slots[id.0 as usize]
+            .as_mut()
+            .expect("an id is used until it is removed")
     }
 }
 
@@ -201,7 +219,10 @@ mod tests {
         let runs = runs(&tokens);
         let counts: Vec<_> = runs.as_slice().iter().map(|run| run.count).collect();
         assert_eq!(counts, [3, 1, 1, 2]);
-        let back: Vec<_> = runs.tokens().map(|token| (token.stream, token.number)).collect();
+        let back: Vec<_> = runs
+            .tokens()
+            .map(|token| (token.stream, token.number))
+            .collect();
         assert_eq!(back, tokens);
     }
 
@@ -218,9 +239,12 @@ mod tests {
 
     #[test]
     fn sequences_wrap_to_zero() {
-        for (sequence, records, expect) in
-            [(0, 1, 1), (i32::MAX, 1, 0), (i32::MAX - 1, 5, 3), (i32::MAX, 0, i32::MAX)]
-        {
+        for (sequence, records, expect) in [
+            (0, 1, 1),
+            (i32::MAX, 1, 0),
+            (i32::MAX - 1, 5, 3),
+            (i32::MAX, 0, i32::MAX),
+        ] {
             assert_eq!(add_sequence(sequence, records), expect);
         }
     }

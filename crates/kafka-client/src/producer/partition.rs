@@ -115,18 +115,35 @@ impl Partition {
                 Ordering::AwaitingProducerId => false,
                 Ordering::Sequenced(current) => self.sequence_allows(batches, id, current),
             };
-        if may_go { Head::Ready(id) } else { Head::Waiting }
+        if may_go {
+            Head::Ready(id)
+        } else {
+            Head::Waiting
+        }
     }
 
     fn sequence_allows(&self, batches: &Batches, id: BatchId, current: ProducerId) -> bool {
         let Some(sequences) = &self.sequences else {
             return false;
         };
-        if sequences.wants_new_epoch() || (!sequences.is_known_to_broker() && !self.on_wire.is_empty()) {
+        if sequences.wants_new_epoch()
+            || (!sequences.is_known_to_broker() && !self.on_wire.is_empty())
+        {
             return false;
         }
         match batches[id].producer {
-            None => sequences.is_settled() && sequences.producer().id == current.id,
+            // The broker remembers the last five batches, to know a duplicate again. A retry, or a
+            // batch under way to a former leader, may be in the log already; five later ones would
+            // make the broker forget it. On one connection answers come in order, so those that are
+            // sent for the first time cannot run ahead of each other.
+            None => {
+                sequences.is_settled()
+                    && sequences.producer().id == current.id
+                    && self.on_wire.iter().all(|other| {
+                        let other = &batches[*other];
+                        other.attempts == 1 && other.sent_to == self.leader
+                    })
+            }
             // A retry goes after everything before it is answered.
             Some(producer) => !self.on_wire.iter().any(|other| {
                 let other = batches[*other].producer;
@@ -137,13 +154,26 @@ impl Partition {
 
     /// Whether a batch with sequence numbers is queued.
     pub fn has_sequenced_queued(&self, batches: &Batches) -> bool {
-        self.queue.front().is_some_and(|id| batches[*id].producer.is_some())
+        self.queue
+            .front()
+            .is_some_and(|id| batches[*id].producer.is_some())
+    }
+
+    /// Whether a batch with earlier sequence numbers is on the wire or waits to be sent again.
+    pub fn has_unanswered_before(&self, batches: &Batches, base_sequence: i32) -> bool {
+        self.queue.iter().chain(&self.on_wire).any(|other| {
+            let other = batches[*other].producer;
+            other.is_some_and(|other| is_before(other.base_sequence, base_sequence))
+        })
     }
 
     /// Puts a batch back among the others, in the order of their records.
     pub fn requeue(&mut self, batches: &Batches, id: BatchId) {
         let order = batches[id].order;
-        let at = self.queue.iter().position(|other| batches[*other].order > order);
+        let at = self
+            .queue
+            .iter()
+            .position(|other| batches[*other].order > order);
         self.queue.insert(at.unwrap_or(self.queue.len()), id);
     }
 
@@ -153,10 +183,16 @@ impl Partition {
 
     /// Starts the next epoch, when one is wanted and nothing is on the wire; queued batches that had
     /// numbers get new ones. Gives whether a new producer id is needed for that.
-    pub fn settle_sequences(&mut self, batches: &mut Batches, current: ProducerId) -> NeedsProducerId {
+    pub fn settle_sequences(
+        &mut self,
+        batches: &mut Batches,
+        current: ProducerId,
+    ) -> NeedsProducerId {
         let has_sequenced_queued = self.has_sequenced_queued(batches);
         let on_wire = !self.on_wire.is_empty();
-        let sequences = self.sequences.get_or_insert_with(|| Sequences::new(current));
+        let sequences = self
+            .sequences
+            .get_or_insert_with(|| Sequences::new(current));
         if !on_wire && !has_sequenced_queued {
             sequences.idle();
             if sequences.producer().id != current.id {

@@ -5,18 +5,21 @@
 //! Never here: a record. The lock on the state is held for a step, never across an `.await`.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use kafka_protocol::messages::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_wire::batch::{split_in_two, with_producer};
 use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Compressor, Decompressor, ProducerState};
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -24,8 +27,9 @@ use tracing::{debug, warn};
 use super::Shared;
 use super::answer::Outcome;
 use super::batch::{BatchId, Body};
+use super::ending::Written;
+use super::messages::{Action, Event, Leader, Outgoing, Produced, ProducedBatch};
 use super::sequence::ProducerId;
-use super::state::{Action, Event, Leader, Outgoing, Produced, ProducedBatch, Written};
 use crate::client::{Client, Target};
 use crate::connection::{Connection, Pending};
 use crate::error::{ClientError, KafkaErrorCode};
@@ -47,8 +51,14 @@ pub(super) struct Sender {
 
 /// Work of the processor that batches wait for.
 enum Job {
-    Compress { batch: BatchId, records: BatchBuilder },
-    Split { batch: BatchId, bytes: Bytes },
+    Compress {
+        batch: BatchId,
+        records: BatchBuilder,
+    },
+    Split {
+        batch: BatchId,
+        bytes: Bytes,
+    },
 }
 
 /// A produce request under way.
@@ -59,9 +69,16 @@ struct Asked {
 
 /// What a task of the sender has to tell.
 enum Done {
-    Connected { broker: i32, result: Result<Connection, ClientError> },
+    Connected {
+        broker: i32,
+        result: Result<Connection, ClientError>,
+    },
     ProducerId(Result<ProducerId, ClientError>),
-    Produced { broker: i32, sent: Vec<Sent>, result: Result<ProduceResponse, ClientError> },
+    Produced {
+        broker: i32,
+        sent: Vec<Sent>,
+        result: Result<ProduceResponse, ClientError>,
+    },
 }
 
 /// A batch of a request, kept for its answer.
@@ -82,48 +99,48 @@ impl Drop for Ending {
     }
 }
 
-/// Connections, and the tasks that wait for what they bring. Ends them when it is dropped.
+/// Connections, and what is asked on them.
+#[derive(Default)]
 struct Links {
-    tell: mpsc::UnboundedSender<Done>,
     connections: HashMap<i32, Connection>,
-    /// Per broker a task that awaits answers in the order of the requests, so that batches are
-    /// acknowledged in that order. Bounded by the requests in flight.
-    answers: HashMap<i32, mpsc::UnboundedSender<Asked>>,
-    tasks: JoinSet<()>,
+    /// Per broker in the order of the requests. Answers are taken in that order, so that batches are
+    /// acknowledged in it.
+    asked: HashMap<i32, VecDeque<Asked>>,
 }
 
 impl Links {
-    fn spawn(&mut self, task: impl Future<Output = Done> + Send + 'static) {
-        let tell = self.tell.clone();
-        self.tasks.spawn(async move {
-            // Nobody listens any more when the sender has ended.
-            _ = tell.send(task.await);
-        });
+    /// The next answer of any broker; pending while nothing is asked.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+        for (broker, asked) in &mut self.asked {
+            if let Some(first) = asked.front_mut()
+                && let Poll::Ready(result) = Pin::new(&mut first.answer).poll(cx)
+                && let Some(Asked { sent, .. }) = asked.pop_front()
+            {
+                return Poll::Ready(Done::Produced {
+                    broker: *broker,
+                    sent,
+                    result,
+                });
+            }
+        }
+        Poll::Pending
     }
 
-    fn await_answer(&mut self, broker: i32, asked: Asked) {
-        let answers = self.answers.entry(broker).or_insert_with(|| {
-            let (answers, mut queue) = mpsc::unbounded_channel::<Asked>();
-            let tell = self.tell.clone();
-            self.tasks.spawn(async move {
-                while let Some(Asked { sent, answer }) = queue.recv().await {
-                    let result = answer.await;
-                    _ = tell.send(Done::Produced { broker, sent, result });
-                }
-            });
-            answers
-        });
-        answers.send(asked).unwrap_or_else(|_| unreachable!("its task lives as long as the sender"));
+    /// The answers that are there already.
+    async fn take_answers(&mut self, done: &mut Vec<Done>) {
+        poll_fn(|cx| {
+            while let Poll::Ready(answer) = self.poll_answer(cx) {
+                done.push(answer);
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 }
 
-/// A task that panicked had batches; without them the producer must not go on.
-fn rethrow(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
-    }
+/// A task that panicked had something to tell; without it the producer must not go on.
+fn rethrow(error: JoinError) -> Done {
+    std::panic::resume_unwind(error.into_panic())
 }
 
 impl Sender {
@@ -131,10 +148,12 @@ impl Sender {
     pub async fn run(mut self) {
         let _ending = Ending(self.shared.clone());
         let mut metadata = self.client.watch_metadata();
-        let (tell, mut done) = mpsc::unbounded_channel();
-        let mut links = Links { tell, connections: HashMap::new(), answers: HashMap::new(), tasks: JoinSet::new() };
+        let mut links = Links::default();
+        // Connecting, and asking for a producer id.
+        let mut tasks: JoinSet<Done> = JoinSet::new();
         let mut jobs: VecDeque<Job> = VecDeque::new();
         let mut events = Vec::new();
+        let mut done = Vec::new();
         loop {
             if metadata.has_changed().unwrap_or(false) {
                 let snapshot = metadata.borrow_and_update().clone();
@@ -151,13 +170,20 @@ impl Sender {
                     }
                     Action::Connect { broker } => {
                         let client = self.client.clone();
-                        links.spawn(async move {
-                            Done::Connected { broker, result: client.connection(broker).await }
+                        tasks.spawn(async move {
+                            Done::Connected {
+                                broker,
+                                result: client.connection(broker).await,
+                            }
                         });
                     }
-                    Action::InitProducerId => links.spawn(init_producer_id(self.client.clone())),
+                    Action::InitProducerId => {
+                        _ = tasks.spawn(init_producer_id(self.client.clone()))
+                    }
                     Action::RefreshMetadata => self.client.request_metadata_refresh(),
-                    Action::Compress { batch, records } => jobs.push_back(Job::Compress { batch, records }),
+                    Action::Compress { batch, records } => {
+                        jobs.push_back(Job::Compress { batch, records })
+                    }
                     Action::Split { batch, bytes } => jobs.push_back(Job::Split { batch, bytes }),
                 }
             }
@@ -167,17 +193,24 @@ impl Sender {
                 tokio::task::yield_now().await;
             } else if events.is_empty() {
                 tokio::select! {
-                    Some(done) = done.recv() => events.push(self.done(done, &mut links)),
-                    Some(ended) = links.tasks.join_next() => rethrow(ended),
+                    answer = poll_fn(|cx| links.poll_answer(cx)) => done.push(answer),
+                    Some(finished) = tasks.join_next() => {
+                        done.push(finished.unwrap_or_else(rethrow));
+                    }
                     () = self.shared.wake.notified() => {}
                     // The loop looks at it first.
                     _ = metadata.changed() => metadata.mark_changed(),
                     () = sleep_until(wake) => {}
                 }
             }
-            while let Ok(done) = done.try_recv() {
-                events.push(self.done(done, &mut links));
+            links.take_answers(&mut done).await;
+            while let Some(finished) = tasks.try_join_next() {
+                done.push(finished.unwrap_or_else(rethrow));
             }
+            events.extend(
+                done.drain(..)
+                    .map(|done| self.done(done, &mut links.connections)),
+            );
         }
     }
 
@@ -194,7 +227,11 @@ impl Sender {
                         Ok((unsealed, buffer)) => (Ok(unsealed), buffer),
                         Err(error) => (Err(error), None),
                     };
-                    events.push(Event::Compressed { batch, result, buffer });
+                    events.push(Event::Compressed {
+                        batch,
+                        result,
+                        buffer,
+                    });
                 }
                 Job::Split { batch, bytes } => {
                     done_bytes += bytes.len();
@@ -214,29 +251,46 @@ impl Sender {
                 let request = produce_request(&sent, self.acks, self.request_timeout);
                 connection.enqueue(&request, self.request_timeout)
             }
-            None => Err(ClientError::retriable(format!("there is no connection to broker {broker}"))
-                .with_code(KafkaErrorCode::NETWORK_EXCEPTION)),
+            None => Err(ClientError::retriable(format!(
+                "there is no connection to broker {broker}"
+            ))
+            .with_code(KafkaErrorCode::NETWORK_EXCEPTION)),
         };
         match enqueued {
             Ok(answer) => {
-                links.await_answer(broker, Asked { sent, answer });
+                links
+                    .asked
+                    .entry(broker)
+                    .or_default()
+                    .push_back(Asked { sent, answer });
                 None
             }
             Err(error) => {
                 debug!(broker, %error, "could not queue a produce request");
                 let outcome = |_: &Sent| Outcome::NotSent(error.clone());
-                Some(Event::Produced(produced(broker, Duration::ZERO, sent, outcome)))
+                Some(Event::Produced(produced(
+                    broker,
+                    Duration::ZERO,
+                    sent,
+                    outcome,
+                )))
             }
         }
     }
 
-    fn done(&self, done: Done, links: &mut Links) -> Event {
+    fn done(&self, done: Done, connections: &mut HashMap<i32, Connection>) -> Event {
         match done {
-            Done::Connected { broker, result: Ok(connection) } => {
-                links.connections.insert(broker, connection);
+            Done::Connected {
+                broker,
+                result: Ok(connection),
+            } => {
+                connections.insert(broker, connection);
                 Event::Connected { broker }
             }
-            Done::Connected { broker, result: Err(error) } => {
+            Done::Connected {
+                broker,
+                result: Err(error),
+            } => {
                 warn!(broker, %error, "the producer cannot connect");
                 Event::ConnectFailed { broker, error }
             }
@@ -247,23 +301,34 @@ impl Sender {
                 }
                 Event::ProducerId(result)
             }
-            Done::Produced { broker, sent, result: Err(error) } => {
+            Done::Produced {
+                broker,
+                sent,
+                result: Err(error),
+            } => {
                 warn!(broker, %error, "a produce request ended without an answer");
-                if links.connections.get(&broker).is_some_and(Connection::is_closed) {
-                    links.connections.remove(&broker);
+                if connections.get(&broker).is_some_and(Connection::is_closed) {
+                    connections.remove(&broker);
                 }
-                Event::Produced(produced(broker, Duration::ZERO, sent, |_| Outcome::Lost(error.clone())))
+                Event::Produced(produced(broker, Duration::ZERO, sent, |_| {
+                    Outcome::Lost(error.clone())
+                }))
             }
-            Done::Produced { broker, sent, result: Ok(response) } => {
-                Event::Produced(self.answered(broker, sent, &response))
-            }
+            Done::Produced {
+                broker,
+                sent,
+                result: Ok(response),
+            } => Event::Produced(self.answered(broker, sent, &response)),
         }
     }
 
     fn answered(&self, broker: i32, sent: Vec<Sent>, response: &ProduceResponse) -> Produced {
         let throttle = Duration::from_millis(u64::try_from(response.throttle_time_ms).unwrap_or(0));
         if self.acks == Acks::None {
-            let unknown = Written { base_offset: None, log_append_time_ms: None };
+            let unknown = Written {
+                base_offset: None,
+                log_append_time_ms: None,
+            };
             return produced(broker, throttle, sent, |_| Outcome::Written(unknown));
         }
         let answers: HashMap<(&str, i32), &PartitionProduceResponse> = response
@@ -295,7 +360,8 @@ impl Sender {
     ) {
         for node in &response.node_endpoints {
             if let Ok(port) = u16::try_from(node.port) {
-                self.client.learn_broker(node.node_id.0, HostPort::new(node.host.as_str(), port));
+                self.client
+                    .learn_broker(node.node_id.0, HostPort::new(node.host.as_str(), port));
             }
         }
         let hints: Vec<LeaderHint<'_>> = answers
@@ -327,14 +393,26 @@ pub(super) fn leaders_of(metadata: &ClusterMetadata, topic: &str) -> Option<Vec<
 }
 
 fn seal(outgoing: Outgoing) -> Sent {
-    let Outgoing { id, topic, partition, body, producer } = outgoing;
+    let Outgoing {
+        id,
+        topic,
+        partition,
+        body,
+        producer,
+    } = outgoing;
     let bytes = match body {
         Body::Unsealed(batch) => batch.seal(producer),
         Body::Sealed(bytes, sealed_as) if sealed_as == producer => bytes,
         Body::Sealed(bytes, _) => with_producer(bytes, producer),
         Body::Records(_) | Body::Lent => unreachable!("a batch is sent with its bytes"),
     };
-    Sent { id, topic, partition, bytes, producer }
+    Sent {
+        id,
+        topic,
+        partition,
+        bytes,
+        producer,
+    }
 }
 
 fn produce_request(sent: &[Sent], acks: Acks, timeout: Duration) -> ProduceRequest {
@@ -373,7 +451,11 @@ fn produced(
             producer: batch.producer,
         })
         .collect();
-    Produced { broker, throttle, batches }
+    Produced {
+        broker,
+        throttle,
+        batches,
+    }
 }
 
 fn outcome_of(answer: &PartitionProduceResponse) -> Outcome {
@@ -382,13 +464,20 @@ fn outcome_of(answer: &PartitionProduceResponse) -> Outcome {
             base_offset: Some(answer.base_offset).filter(|offset| *offset >= 0),
             log_append_time_ms: Some(answer.log_append_time_ms).filter(|time| *time >= 0),
         }),
-        Err(code) => Outcome::Refused { code, message: message_of(answer), leader: leader_of(answer) },
+        Err(code) => Outcome::Refused {
+            code,
+            message: message_of(answer),
+            leader: leader_of(answer),
+        },
     }
 }
 
 /// The broker's own sentences, those about single records included.
 fn message_of(answer: &PartitionProduceResponse) -> Option<String> {
-    let mut message = answer.error_message.as_ref().map(|message| message.to_string());
+    let mut message = answer
+        .error_message
+        .as_ref()
+        .map(|message| message.to_string());
     for record in &answer.record_errors {
         if let Some(text) = &record.batch_index_error_message {
             let known = message.get_or_insert_default();
@@ -401,8 +490,10 @@ fn message_of(answer: &PartitionProduceResponse) -> Option<String> {
 
 fn leader_of(answer: &PartitionProduceResponse) -> Option<Leader> {
     let leader = &answer.current_leader;
-    (leader.leader_id.0 >= 0 && leader.leader_epoch >= 0)
-        .then_some(Leader { broker: Some(leader.leader_id.0), epoch: leader.leader_epoch })
+    (leader.leader_id.0 >= 0 && leader.leader_epoch >= 0).then_some(Leader {
+        broker: Some(leader.leader_id.0),
+        epoch: leader.leader_epoch,
+    })
 }
 
 async fn init_producer_id(client: Client) -> Done {
@@ -410,10 +501,15 @@ async fn init_producer_id(client: Client) -> Done {
         .with_transactional_id(None)
         .with_transaction_timeout_ms(i32::MAX);
     let answer = client.request(Target::Any, &request).await;
-    Done::ProducerId(answer.and_then(|answer| match KafkaErrorCode::check(answer.error_code) {
-        Ok(()) => Ok(ProducerId { id: answer.producer_id.0, epoch: answer.producer_epoch }),
-        Err(code) => Err(ClientError::from_code(code).with("api", "InitProducerId")),
-    }))
+    Done::ProducerId(
+        answer.and_then(|answer| match KafkaErrorCode::check(answer.error_code) {
+            Ok(()) => Ok(ProducerId {
+                id: answer.producer_id.0,
+                epoch: answer.producer_epoch,
+            }),
+            Err(code) => Err(ClientError::from_code(code).with("api", "InitProducerId")),
+        }),
+    )
 }
 
 async fn sleep_until(wake: Option<Instant>) {

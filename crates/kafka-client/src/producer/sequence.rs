@@ -55,7 +55,14 @@ pub(super) enum OutOfOrder {
 
 impl Sequences {
     pub fn new(producer: ProducerId) -> Sequences {
-        Sequences { producer, next: 0, expected: 0, is_known: false, holes: Vec::new(), bump: false }
+        Sequences {
+            producer,
+            next: 0,
+            expected: 0,
+            is_known: false,
+            holes: Vec::new(),
+            bump: false,
+        }
     }
 
     pub fn producer(&self) -> ProducerId {
@@ -65,7 +72,11 @@ impl Sequences {
     /// Numbers for a fresh batch. Call only while `is_settled`.
     pub fn assign(&mut self, records: u32) -> ProducerState {
         let ProducerId { id, epoch } = self.producer;
-        let assigned = ProducerState { id, epoch, base_sequence: self.next };
+        let assigned = ProducerState {
+            id,
+            epoch,
+            base_sequence: self.next,
+        };
         self.next = add_sequence(self.next, records);
         assigned
     }
@@ -94,10 +105,12 @@ impl Sequences {
         self.holes.retain(|hole| is_before(expected, *hole));
     }
 
-    pub fn out_of_order(&mut self, base: i32) -> OutOfOrder {
+    /// `is_first`: no batch with earlier numbers is unanswered. Only then nothing that may be in the
+    /// log gets new numbers.
+    pub fn out_of_order(&mut self, base: i32, is_first: bool) -> OutOfOrder {
         // Below what it expects: it lost this producer's numbers in between, and took later ones.
         let never_taken = !is_before(self.expected, base);
-        if self.holes.contains(&base) || (self.holes.is_empty() && never_taken) {
+        if is_first && (self.holes.contains(&base) || (self.holes.is_empty() && never_taken)) {
             self.bump = true;
             OutOfOrder::NewEpoch
         } else {
@@ -135,7 +148,10 @@ impl Sequences {
     /// Call only while nothing is on the wire; queued batches get new numbers by `assign`.
     pub fn start_new_epoch(&mut self) -> Result<(), EpochsExhausted> {
         let epoch = self.producer.epoch.checked_add(1).ok_or(EpochsExhausted)?;
-        *self = Sequences::new(ProducerId { epoch, ..self.producer });
+        *self = Sequences::new(ProducerId {
+            epoch,
+            ..self.producer
+        });
         Ok(())
     }
 }
@@ -171,17 +187,22 @@ mod tests {
             (20, OutOfOrder::WaitForEarlier),
         ] {
             let mut sequences = after_three_batches_of_ten();
-            assert_eq!(sequences.out_of_order(base), expect, "base {base}");
+            assert_eq!(sequences.out_of_order(base, true), expect, "base {base}");
             assert_eq!(sequences.wants_new_epoch(), expect == OutOfOrder::NewEpoch);
         }
         let mut sequences = after_three_batches_of_ten();
         sequences.acknowledged(10);
-        assert_eq!(sequences.out_of_order(20), OutOfOrder::WaitForEarlier);
-        assert_eq!(sequences.out_of_order(10), OutOfOrder::NewEpoch);
+        assert_eq!(sequences.out_of_order(20, true), OutOfOrder::WaitForEarlier);
+        assert_eq!(sequences.out_of_order(10, true), OutOfOrder::NewEpoch);
+
+        let mut earlier = after_three_batches_of_ten();
+        earlier.failed(10, 20, true);
+        assert_eq!(earlier.out_of_order(20, false), OutOfOrder::WaitForEarlier);
+        assert_eq!(earlier.out_of_order(20, true), OutOfOrder::NewEpoch);
 
         let mut overtaken = after_three_batches_of_ten();
         overtaken.acknowledged(20);
-        assert_eq!(overtaken.out_of_order(10), OutOfOrder::NewEpoch);
+        assert_eq!(overtaken.out_of_order(10, true), OutOfOrder::NewEpoch);
     }
 
     #[test]
@@ -200,11 +221,14 @@ mod tests {
         assert!(!sequences.is_settled());
         let mut written = sequences.clone();
         written.acknowledged(20);
-        assert!(written.is_settled(), "a later batch was taken, so the failed one is in the log");
+        assert!(
+            written.is_settled(),
+            "a later batch was taken, so the failed one is in the log"
+        );
         assert_eq!(written.assign(1).base_sequence, 30);
 
-        assert_eq!(sequences.out_of_order(20), OutOfOrder::WaitForEarlier);
-        assert_eq!(sequences.out_of_order(10), OutOfOrder::NewEpoch);
+        assert_eq!(sequences.out_of_order(20, true), OutOfOrder::WaitForEarlier);
+        assert_eq!(sequences.out_of_order(10, true), OutOfOrder::NewEpoch);
         assert_eq!(sequences.start_new_epoch(), Ok(()));
         let assigned = sequences.assign(10);
         assert_eq!((assigned.epoch, assigned.base_sequence), (1, 0));
@@ -229,15 +253,22 @@ mod tests {
 
     #[test]
     fn epochs_end() {
-        let mut sequences = Sequences::new(ProducerId { id: 7, epoch: i16::MAX });
+        let mut sequences = Sequences::new(ProducerId {
+            id: 7,
+            epoch: i16::MAX,
+        });
         assert_eq!(sequences.start_new_epoch(), Err(EpochsExhausted));
     }
 
     #[test]
     fn order_wraps() {
-        for (a, b, expect) in
-            [(0, 1, true), (1, 0, false), (5, 5, false), (i32::MAX, 0, true), (0, i32::MAX, false)]
-        {
+        for (a, b, expect) in [
+            (0, 1, true),
+            (1, 0, false),
+            (5, 5, false),
+            (i32::MAX, 0, true),
+            (0, i32::MAX, false),
+        ] {
             assert_eq!(is_before(a, b), expect, "{a} {b}");
         }
     }

@@ -24,6 +24,7 @@
 //! Source: `DefaultRecordBatch` and `DefaultRecord` in apache/kafka, clients.
 
 mod build;
+mod cursor;
 #[cfg(test)]
 mod fixtures;
 mod read;
@@ -36,6 +37,7 @@ pub use build::{
     BatchBuilder, BatchHeader, BatchKind, FinishedBatch, UnsealedBatch, record_bytes_upper_bound,
     transaction_marker,
 };
+pub use cursor::RecordCursor;
 pub use read::{CrcCheck, RecordBatch, RecordBatches, TimestampType};
 pub use records::{
     ControlType, DecodedBatch, HeaderError, HeaderView, Headers, RecordView, Records,

@@ -46,10 +46,15 @@ impl DecodedBatch {
 
     /// Cost: nothing is allocated per record.
     pub fn records(&self) -> Records<'_> {
+        self.records_in(&self.payload, 0, self.batch.record_count())
+    }
+
+    /// Records `index..count`, whose bytes are `rest`.
+    pub(super) fn records_in<'a>(&self, rest: &'a [u8], index: u32, count: u32) -> Records<'a> {
         Records {
-            rest: &self.payload,
-            index: 0,
-            count: self.batch.record_count(),
+            rest,
+            index,
+            count,
             base_offset: self.batch.base_offset(),
             base_timestamp: self.batch.base_timestamp_ms(),
             append_time: match self.batch.timestamp_type() {

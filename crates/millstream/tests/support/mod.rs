@@ -31,7 +31,11 @@ impl Setup {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let topic = format!("millstream-test-{}-{number}", std::process::id());
-        Ok(Self { folder: tempfile::tempdir()?, bootstrap: bootstrap.to_string(), topic })
+        Ok(Self {
+            folder: tempfile::tempdir()?,
+            bootstrap: bootstrap.to_string(),
+            topic,
+        })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -87,7 +91,10 @@ impl Setup {
 
     /// Starts the program in standalone mode.
     pub fn start(&self, files: &[&Path]) -> Result<Program> {
-        Program::start(Command::new(program()).arg("standalone").args(files), &self.path("log"))
+        Program::start(
+            Command::new(program()).arg("standalone").args(files),
+            &self.path("log"),
+        )
     }
 
     /// Starts the Java worker with the same files.
@@ -111,24 +118,43 @@ impl Setup {
     }
 
     /// Waits until a file has at least so many bytes.
-    pub fn wait_for_bytes(&self, name: &str, bytes: u64, program: &mut Program, limit: Duration) -> Result<()> {
+    pub fn wait_for_bytes(
+        &self,
+        name: &str,
+        bytes: u64,
+        program: &mut Program,
+        limit: Duration,
+    ) -> Result<()> {
         let path = self.path(name);
         let waited = eventually(limit, &format!("{bytes} bytes in {name}"), || {
-            ensure!(program.is_running()?, "the program has ended:\n{}", program.log());
+            ensure!(
+                program.is_running()?,
+                "the program has ended:\n{}",
+                program.log()
+            );
             Ok(bytes_of(&path) >= bytes)
         });
-        waited.with_context(|| format!("{} bytes are there; log:\n{}", bytes_of(&path), program.log()))
+        waited.with_context(|| {
+            format!(
+                "{} bytes are there; log:\n{}",
+                bytes_of(&path),
+                program.log()
+            )
+        })
     }
 
     pub fn wait_for_log(&self, text: &str, program: &mut Program) -> Result<()> {
-        let waited = eventually(SOON, &format!("the log to say {text:?}"), || Ok(program.log().contains(text)));
+        let waited = eventually(SOON, &format!("the log to say {text:?}"), || {
+            Ok(program.log().contains(text))
+        });
         waited.with_context(|| format!("log:\n{}", program.log()))
     }
 }
 
 /// The program under test.
 pub fn program() -> PathBuf {
-    std::env::var_os(PROGRAM_ENV).map_or_else(|| env!("CARGO_BIN_EXE_millstream").into(), PathBuf::from)
+    std::env::var_os(PROGRAM_ENV)
+        .map_or_else(|| env!("CARGO_BIN_EXE_millstream").into(), PathBuf::from)
 }
 
 /// Whether an optimized build is under test, which can be given real sizes.
@@ -147,7 +173,10 @@ pub fn write_numbered_lines(path: &Path, first: u64, count: u64) -> Result<u64> 
     for number in first..first + count {
         // The rest of the line differs from line to line, so that a mix-up shows.
         let noise = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        writeln!(out, "{number:012} {noise:020} the quick brown fox jumps over the lazy dog, {noise:019x}")?;
+        writeln!(
+            out,
+            "{number:012} {noise:020} the quick brown fox jumps over the lazy dog, {noise:020x}"
+        )?;
     }
     out.flush()?;
     Ok(bytes_of(path))
@@ -171,13 +200,19 @@ pub fn check_numbered_lines(source: &Path, copy: &Path, count: u64) -> Result<Se
     for line in BufReader::with_capacity(1 << 20, File::open(source)?).split(b'\n') {
         wanted.push(hash(&line?));
     }
-    ensure!(wanted.len() as u64 == count, "the source has {} lines", wanted.len());
+    ensure!(
+        wanted.len() as u64 == count,
+        "the source has {} lines",
+        wanted.len()
+    );
     let mut seen = Seen::default();
     let mut found = vec![false; count as usize];
     let mut highest = None;
     for line in BufReader::with_capacity(1 << 20, File::open(copy)?).split(b'\n') {
         let line = line?;
-        let number = line.get(..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<usize>().ok());
+        let number = line
+            .get(..12)
+            .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<usize>().ok());
         match number.filter(|number| wanted.get(*number) == Some(&hash(&line))) {
             None => seen.torn += 1,
             Some(number) if found[number] => seen.duplicates += 1,
@@ -194,7 +229,9 @@ pub fn check_numbered_lines(source: &Path, copy: &Path, count: u64) -> Result<Se
 }
 
 fn hash(line: &[u8]) -> u64 {
-    line.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3))
+    line.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
+    })
 }
 
 /// Whether two files hold the same bytes.
@@ -221,9 +258,14 @@ pub struct Random(u64);
 
 impl Random {
     pub fn from_env() -> Self {
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let clock = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         let fresh = clock.as_nanos() as u64 | 1;
-        let seed = std::env::var("MILLSTREAM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fresh);
+        let seed = std::env::var("MILLSTREAM_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok())
+            .unwrap_or(fresh);
         println!("seed: MILLSTREAM_SEED={seed}");
         Self(seed)
     }

@@ -11,7 +11,9 @@ const INITIAL_CAPACITY: usize = 16;
 
 /// `String.hashCode()`.
 pub(super) fn string_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+    text.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    })
 }
 
 /// The bucket of a key with this `hashCode()` in a table of `capacity` (a power of two).
@@ -49,7 +51,10 @@ pub(super) struct JavaHashSet<T> {
 
 impl<T: PartialEq + Copy> JavaHashSet<T> {
     pub(super) fn new() -> Self {
-        Self { elements: Vec::new(), capacity: INITIAL_CAPACITY }
+        Self {
+            elements: Vec::new(),
+            capacity: INITIAL_CAPACITY,
+        }
     }
 
     /// Adds an element that is not in the set.
@@ -68,7 +73,10 @@ impl<T: PartialEq + Copy> JavaHashSet<T> {
     }
 
     pub(super) fn first(&self) -> Option<T> {
-        let first = self.elements.iter().min_by_key(|(hash, _)| bucket(*hash, self.capacity));
+        let first = self
+            .elements
+            .iter()
+            .min_by_key(|(hash, _)| bucket(*hash, self.capacity));
         first.map(|(_, element)| *element)
     }
 }

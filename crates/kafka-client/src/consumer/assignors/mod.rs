@@ -73,7 +73,9 @@ pub struct AssignorMemory {
 
 impl Default for AssignorMemory {
     fn default() -> Self {
-        Self { max_generation: sticky::NO_GENERATION }
+        Self {
+            max_generation: sticky::NO_GENERATION,
+        }
     }
 }
 
@@ -99,7 +101,10 @@ pub fn assign(
     };
     let mut answer = vec![Vec::new(); members.len()];
     for (member, partitions) in group.members.iter().zip(assigned) {
-        answer[member.position] = partitions.into_iter().map(|tp| group.topic_partition(tp)).collect();
+        answer[member.position] = partitions
+            .into_iter()
+            .map(|tp| group.topic_partition(tp))
+            .collect();
     }
     answer
 }
@@ -170,12 +175,23 @@ impl<'a> Group<'a> {
         let topics: Vec<Topic<'a>> = existing
             .into_iter()
             .zip(topic_ranks)
-            .map(|((name, partitions), rank)| Topic { name, partitions, rank })
+            .map(|((name, partitions), rank)| Topic {
+                name,
+                partitions,
+                rank,
+            })
             .collect();
-        let topic_index: HashMap<&str, usize> =
-            topics.iter().enumerate().map(|(index, topic)| (&**topic.name, index)).collect();
+        let topic_index: HashMap<&str, usize> = topics
+            .iter()
+            .enumerate()
+            .map(|(index, topic)| (&**topic.name, index))
+            .collect();
 
-        let member_ranks = ranks(order.iter().map(|&position| members[position].member_id.as_str()));
+        let member_ranks = ranks(
+            order
+                .iter()
+                .map(|&position| members[position].member_id.as_str()),
+        );
         let members = order
             .into_iter()
             .zip(member_ranks)
@@ -186,15 +202,24 @@ impl<'a> Group<'a> {
                 Member {
                     id: &member.member_id,
                     instance_id: member.group_instance_id.as_deref(),
-                    rack: subscription.rack_id.as_deref().filter(|rack| !rack.is_empty()),
-                    topics: topics.filter_map(|topic| topic_index.get(topic.as_str()).copied()).collect(),
+                    rack: subscription
+                        .rack_id
+                        .as_deref()
+                        .filter(|rack| !rack.is_empty()),
+                    topics: topics
+                        .filter_map(|topic| topic_index.get(topic.as_str()).copied())
+                        .collect(),
                     subscription,
                     position,
                     rank,
                 }
             })
             .collect();
-        Self { topics, members, topic_index }
+        Self {
+            topics,
+            members,
+            topic_index,
+        }
     }
 
     /// `None` for a partition that does not exist (any more).
@@ -202,15 +227,24 @@ impl<'a> Group<'a> {
         let topic = *self.topic_index.get(&*partition.topic)?;
         let count = self.topics[topic].partitions.len();
         let exists = usize::try_from(partition.partition).is_ok_and(|index| index < count);
-        exists.then_some(Tp { topic, partition: partition.partition })
+        exists.then_some(Tp {
+            topic,
+            partition: partition.partition,
+        })
     }
 
     fn topic_partition(&self, tp: Tp) -> TopicPartition {
-        TopicPartition { topic: self.topics[tp.topic].name.clone(), partition: tp.partition }
+        TopicPartition {
+            topic: self.topics[tp.topic].name.clone(),
+            partition: tp.partition,
+        }
     }
 
     fn partitions_of(&self, topic: usize) -> impl Iterator<Item = Tp> + use<> {
-        (0..self.topics[topic].partitions.len()).map(move |index| Tp { topic, partition: index as i32 })
+        (0..self.topics[topic].partitions.len()).map(move |index| Tp {
+            topic,
+            partition: index as i32,
+        })
     }
 
     fn replica_racks(&self, tp: Tp) -> &'a BTreeSet<String> {

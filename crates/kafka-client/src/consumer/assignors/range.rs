@@ -7,8 +7,9 @@ use super::{Assigned, Group, Tp, racks_matter};
 
 pub(super) fn assign(group: &Group<'_>) -> Assigned {
     let mut assigned: Assigned = vec![Vec::new(); group.members.len()];
-    let mut topics: Vec<TopicState> =
-        (0..group.topics.len()).map(|topic| TopicState::new(group, topic)).collect();
+    let mut topics: Vec<TopicState> = (0..group.topics.len())
+        .map(|topic| TopicState::new(group, topic))
+        .collect();
     let rack_aware = topics.iter().any(|topic| topic.rack_aware);
     if rack_aware {
         match_racks(group, &mut topics, &mut assigned);
@@ -44,8 +45,10 @@ impl TopicState {
         let subscribers = subscribers.filter(|(_, member)| member.topics.contains(&topic));
         let members = group.by_instance_then_id(subscribers.map(|(index, _)| index).collect());
         let partition_count = group.topics[topic].partitions.len();
-        let member_racks: BTreeSet<&str> =
-            members.iter().filter_map(|&member| group.members[member].rack).collect();
+        let member_racks: BTreeSet<&str> = members
+            .iter()
+            .filter_map(|&member| group.members[member].rack)
+            .collect();
         Self {
             topic,
             partition_count,
@@ -79,7 +82,11 @@ fn assign_ranges(state: &mut TopicState, may: impl Fn(usize, Tp) -> bool, assign
             break;
         }
         let member = state.members[slot];
-        let wanted = state.unassigned.iter().copied().filter(|tp| may(member, *tp));
+        let wanted = state
+            .unassigned
+            .iter()
+            .copied()
+            .filter(|tp| may(member, *tp));
         let partitions: Vec<Tp> = wanted.take(state.assignable(slot)).collect();
         if !partitions.is_empty() {
             state.give(slot, partitions, assigned);
@@ -97,9 +104,15 @@ fn match_racks(group: &Group<'_>, topics: &mut [TopicState], assigned: &mut Assi
     let mut alike: BTreeMap<(Vec<usize>, usize), Vec<usize>> = BTreeMap::new();
     for (index, state) in topics.iter().enumerate() {
         // Java knows the partitions of a topic here only if one of its members has a rack.
-        let with_racks = state.members.iter().any(|&member| group.members[member].rack.is_some());
+        let with_racks = state
+            .members
+            .iter()
+            .any(|&member| group.members[member].rack.is_some());
         let partition_count = if with_racks { state.partition_count } else { 0 };
-        alike.entry((state.members.clone(), partition_count)).or_default().push(index);
+        alike
+            .entry((state.members.clone(), partition_count))
+            .or_default()
+            .push(index);
     }
     for ((members, partition_count), indices) in alike {
         if let [index] = indices[..] {
@@ -113,16 +126,28 @@ fn match_racks(group: &Group<'_>, topics: &mut [TopicState], assigned: &mut Assi
             let found = remaining.iter().position(|&slot| {
                 indices.iter().all(|&index| {
                     let state = &topics[index];
-                    racks_match(members[slot], Tp { topic: state.topic, partition }) && state.assignable(slot) > 0
+                    racks_match(
+                        members[slot],
+                        Tp {
+                            topic: state.topic,
+                            partition,
+                        },
+                    ) && state.assignable(slot) > 0
                 })
             });
             let Some(found) = found else { continue };
             let slot = remaining[found];
             for &index in &indices {
-                let tp = Tp { topic: topics[index].topic, partition };
+                let tp = Tp {
+                    topic: topics[index].topic,
+                    partition,
+                };
                 topics[index].give(slot, vec![tp], assigned);
             }
-            if indices.iter().all(|&index| topics[index].assignable(slot) == 0) {
+            if indices
+                .iter()
+                .all(|&index| topics[index].assignable(slot) == 0)
+            {
                 remaining.remove(found);
                 if remaining.is_empty() {
                     break;

@@ -9,7 +9,11 @@ use super::super::{Assigned, Group, Tp};
 use super::{Owned, RackInfo};
 
 /// The assignment, and each partition that changes its owner with the new one.
-pub(super) fn assign(group: &Group<'_>, racks: &RackInfo<'_>, owned: &Owned) -> (Assigned, Vec<(Tp, usize)>) {
+pub(super) fn assign(
+    group: &Group<'_>,
+    racks: &RackInfo<'_>,
+    owned: &Owned,
+) -> (Assigned, Vec<(Tp, usize)>) {
     let partitions = group.partition_count();
     let members = group.members.len();
     let mut builder = Builder {
@@ -32,8 +36,13 @@ pub(super) fn assign(group: &Group<'_>, racks: &RackInfo<'_>, owned: &Owned) -> 
     for topic in group.topics_by_name() {
         unassigned.extend(group.partitions_of(topic).filter(|tp| !kept.contains(tp)));
     }
-    builder.under_min_members.sort_by_key(|&member| group.members[member].rank);
-    builder.at_min_members.make_contiguous().sort_by_key(|&member| group.members[member].rank);
+    builder
+        .under_min_members
+        .sort_by_key(|&member| group.members[member].rank);
+    builder
+        .at_min_members
+        .make_contiguous()
+        .sort_by_key(|&member| group.members[member].rank);
     racks.sort_by_local_readers(group, &mut unassigned);
     if racks.aware {
         builder.deal_on_racks(&mut unassigned);
@@ -99,7 +108,9 @@ impl Builder<'_, '_> {
         let mut next_member = 0;
         let mut left = Vec::new();
         for &tp in unassigned.iter() {
-            if let Some(index) = self.on_rack(tp, self.under_min_members.iter().copied(), next_member) {
+            if let Some(index) =
+                self.on_rack(tp, self.under_min_members.iter().copied(), next_member)
+            {
                 let member = self.under_min_members[index];
                 let count = self.assigned[member].len() + 1;
                 let mut next = index;
@@ -131,7 +142,12 @@ impl Builder<'_, '_> {
     }
 
     /// Index of the first of `members`, starting with number `first`, that shares a rack with `tp`.
-    fn on_rack(&self, tp: Tp, members: impl ExactSizeIterator<Item = usize>, first: usize) -> Option<usize> {
+    fn on_rack(
+        &self,
+        tp: Tp,
+        members: impl ExactSizeIterator<Item = usize>,
+        first: usize,
+    ) -> Option<usize> {
         let members: Vec<usize> = members.collect();
         let candidates = (0..members.len()).map(|step| (first + step) % members.len());
         let mut candidates = candidates;
@@ -159,7 +175,10 @@ impl Builder<'_, '_> {
                 }
             } else {
                 // The quotas add up to the number of partitions.
-                let member = self.at_min_members.pop_front().expect("a member below its quota is left");
+                let member = self
+                    .at_min_members
+                    .pop_front()
+                    .expect("a member below its quota is left");
                 self.give(tp, member);
                 if self.assigned[member].len() == self.min_quota {
                     self.at_min_members.push_back(member);
@@ -172,7 +191,10 @@ impl Builder<'_, '_> {
 
     fn give(&mut self, tp: Tp, member: usize) {
         self.assigned[member].push(tp);
-        let moved = self.given_up_by.get(&tp).is_some_and(|former| *former != member);
+        let moved = self
+            .given_up_by
+            .get(&tp)
+            .is_some_and(|former| *former != member);
         if moved || self.owned.doubly_claimed.contains(&tp) {
             self.moving.push((tp, member));
         }

@@ -25,7 +25,10 @@ pub(super) fn assign(
     }
     let mut topics: Vec<usize> = (0..group.topics.len()).collect();
     topics.sort_by_key(|&topic| (subscribers[topic].len(), group.topics[topic].rank));
-    let all: Vec<Tp> = topics.iter().flat_map(|&topic| group.partitions_of(topic)).collect();
+    let all: Vec<Tp> = topics
+        .iter()
+        .flat_map(|&topic| group.partitions_of(topic))
+        .collect();
 
     let mut owner_of = HashMap::new();
     for (member, partitions) in owned.iter().enumerate() {
@@ -44,7 +47,12 @@ pub(super) fn assign(
     };
     let revoked = builder.drop_invalid();
     let kept: HashSet<Tp> = builder.assigned.iter().flatten().copied().collect();
-    let unassigned = builder.all.iter().copied().filter(|tp| !kept.contains(tp)).collect();
+    let unassigned = builder
+        .all
+        .iter()
+        .copied()
+        .filter(|tp| !kept.contains(tp))
+        .collect();
     for member in 0..group.members.len() {
         builder.by_load.insert(builder.load_key(member));
     }
@@ -69,7 +77,10 @@ fn former_owners(claims: &[Claim], max_generation: i32) -> HashMap<Tp, usize> {
             }
         }
     }
-    former.into_iter().map(|(tp, (member, _))| (tp, member)).collect()
+    former
+        .into_iter()
+        .map(|(tp, (member, _))| (tp, member))
+        .collect()
 }
 
 /// Order of members by load: partitions held, then id.
@@ -92,7 +103,11 @@ struct Builder<'a, 'g> {
 
 impl Builder<'_, '_> {
     fn load_key(&self, member: usize) -> LoadKey {
-        (self.assigned[member].len(), self.group.members[member].rank, member)
+        (
+            self.assigned[member].len(),
+            self.group.members[member].rank,
+            member,
+        )
     }
 
     fn may_own(&self, member: usize, topic: usize) -> bool {
@@ -149,7 +164,8 @@ impl Builder<'_, '_> {
 
     fn give_to_least_loaded(&mut self, tp: Tp, on_rack: bool) -> bool {
         let found = self.by_load.iter().copied().find(|(_, _, member)| {
-            self.may_own(*member, tp.topic) && !(on_rack && self.racks.mismatch(self.group, *member, tp))
+            self.may_own(*member, tp.topic)
+                && !(on_rack && self.racks.mismatch(self.group, *member, tp))
         });
         let Some(key) = found else { return false };
         let member = key.2;
@@ -162,24 +178,40 @@ impl Builder<'_, '_> {
 
     fn most_possible(&self, member: usize) -> usize {
         let topics = self.group.members[member].topics.iter();
-        topics.map(|&topic| self.group.topics[topic].partitions.len()).sum()
+        topics
+            .map(|&topic| self.group.topics[topic].partitions.len())
+            .sum()
     }
 
     fn can_take_part(&self, member: usize) -> bool {
         let partitions = &self.assigned[member];
         partitions.len() < self.most_possible(member)
-            || partitions.iter().any(|tp| self.subscribers[tp.topic].len() >= 2)
+            || partitions
+                .iter()
+                .any(|tp| self.subscribers[tp.topic].len() >= 2)
     }
 
     /// Sum of the differences between all pairs of members that take part; 0 is perfect.
     fn score(&self) -> usize {
-        let loads: Vec<usize> = self.by_load.iter().map(|key| self.assigned[key.2].len()).collect();
+        let loads: Vec<usize> = self
+            .by_load
+            .iter()
+            .map(|key| self.assigned[key.2].len())
+            .collect();
         let pairs = loads.iter().enumerate();
-        pairs.map(|(index, load)| loads[index + 1..].iter().map(|other| load.abs_diff(*other)).sum::<usize>()).sum()
+        pairs
+            .map(|(index, load)| {
+                loads[index + 1..]
+                    .iter()
+                    .map(|other| load.abs_diff(*other))
+                    .sum::<usize>()
+            })
+            .sum()
     }
 
     fn is_balanced(&self) -> bool {
-        let (Some((least, ..)), Some((most, ..))) = (self.by_load.first(), self.by_load.last()) else {
+        let (Some((least, ..)), Some((most, ..))) = (self.by_load.first(), self.by_load.last())
+        else {
             return true;
         };
         if *least + 1 >= *most {
@@ -189,10 +221,14 @@ impl Builder<'_, '_> {
         self.by_load.iter().all(|&(load, _, member)| {
             load == self.most_possible(member)
                 || self.group.members[member].topics.iter().all(|&topic| {
-                    self.group.partitions_of(topic).all(|tp| match self.owner_of.get(&tp) {
-                        Some(&owner) => owner == member || load + 1 >= self.assigned[owner].len(),
-                        None => true,
-                    })
+                    self.group
+                        .partitions_of(topic)
+                        .all(|tp| match self.owner_of.get(&tp) {
+                            Some(&owner) => {
+                                owner == member || load + 1 >= self.assigned[owner].len()
+                            }
+                            None => true,
+                        })
                 })
         })
     }
@@ -206,7 +242,9 @@ impl Builder<'_, '_> {
                 if self.is_balanced() {
                     break;
                 }
-                let Some(&owner) = self.owner_of.get(&tp) else { continue };
+                let Some(&owner) = self.owner_of.get(&tp) else {
+                    continue;
+                };
                 let load = self.assigned[owner].len();
                 // Java also hands it to a former owner that no longer subscribes to the topic; that
                 // member would refuse the assignment and rejoin for ever.
@@ -221,7 +259,10 @@ impl Builder<'_, '_> {
                 let lighter = |member: &usize| load > self.assigned[*member].len() + 1;
                 if self.subscribers[tp.topic].iter().any(lighter) {
                     // Which one exists only decides that a move helps; it goes to the least loaded.
-                    let least = self.by_load.iter().find(|key| self.may_own(key.2, tp.topic));
+                    let least = self
+                        .by_load
+                        .iter()
+                        .find(|key| self.may_own(key.2, tp.topic));
                     let least = least.expect("a lighter member takes part").2;
                     self.move_partition(tp, least);
                     modified = true;
@@ -235,10 +276,14 @@ impl Builder<'_, '_> {
     }
 
     fn move_partition(&mut self, tp: Tp, to: usize) {
-        let Some(&from) = self.owner_of.get(&tp) else { return };
+        let Some(&from) = self.owner_of.get(&tp) else {
+            return;
+        };
         // Prefer to undo an earlier move in the other direction to a second crossing.
         let tp = self.movements.partition_to_move(tp, from, to);
-        let Some(&from) = self.owner_of.get(&tp) else { return };
+        let Some(&from) = self.owner_of.get(&tp) else {
+            return;
+        };
         self.by_load.remove(&self.load_key(from));
         self.by_load.remove(&self.load_key(to));
         self.movements.record(tp, from, to, self.java_hash(tp));
@@ -252,7 +297,9 @@ impl Builder<'_, '_> {
     /// `TopicPartition.hashCode()`.
     fn java_hash(&self, tp: Tp) -> i32 {
         let topic = string_hash(self.group.topics[tp.topic].name);
-        31_i32.wrapping_mul(31_i32.wrapping_add(tp.partition)).wrapping_add(topic)
+        31_i32
+            .wrapping_mul(31_i32.wrapping_add(tp.partition))
+            .wrapping_add(topic)
     }
 }
 
@@ -265,7 +312,10 @@ struct Movements {
 
 impl Movements {
     fn partition_to_move(&self, tp: Tp, from: usize, to: usize) -> Tp {
-        let from = self.of_partition.get(&tp).map_or(from, |(source, _)| *source);
+        let from = self
+            .of_partition
+            .get(&tp)
+            .map_or(from, |(source, _)| *source);
         let reverse = self.by_pair.get(&(tp.topic, to, from));
         reverse.and_then(JavaHashSet::first).unwrap_or(tp)
     }
@@ -288,6 +338,9 @@ impl Movements {
             None => from,
         };
         self.of_partition.insert(tp, (source, to));
-        self.by_pair.entry((tp.topic, source, to)).or_insert_with(JavaHashSet::new).insert(hash, tp);
+        self.by_pair
+            .entry((tp.topic, source, to))
+            .or_insert_with(JavaHashSet::new)
+            .insert(hash, tp);
     }
 }

@@ -29,16 +29,28 @@ pub(super) fn assign(group: &Group<'_>, flavour: Flavour, memory: &mut AssignorM
     if group.members.is_empty() {
         return Vec::new();
     }
-    let claims: Vec<Claim> = group.members.iter().map(|member| Claim::of(group, member, flavour)).collect();
+    let claims: Vec<Claim> = group
+        .members
+        .iter()
+        .map(|member| Claim::of(group, member, flavour))
+        .collect();
     for claim in &claims {
-        memory.max_generation = memory.max_generation.max(claim.generation.unwrap_or(NO_GENERATION));
+        memory.max_generation = memory
+            .max_generation
+            .max(claim.generation.unwrap_or(NO_GENERATION));
     }
     let owned = settle_claims(group, &claims);
     let racks = RackInfo::new(group);
     let (mut assigned, moving) = if subscriptions_equal(group) {
         constrained::assign(group, &racks, &owned)
     } else {
-        let assigned = general::assign(group, &racks, owned.by_member, &claims, memory.max_generation);
+        let assigned = general::assign(
+            group,
+            &racks,
+            owned.by_member,
+            &claims,
+            memory.max_generation,
+        );
         let moving = match flavour {
             Flavour::Eager => Vec::new(),
             Flavour::Cooperative => moving_partitions(group, &assigned),
@@ -65,21 +77,33 @@ impl Claim {
     fn of(group: &Group<'_>, member: &Member<'_>, flavour: Flavour) -> Self {
         let subscription = member.subscription;
         let user_data = subscription.user_data.as_deref();
-        let in_subscription = (subscription.generation_id >= 0).then_some(subscription.generation_id);
+        let in_subscription =
+            (subscription.generation_id >= 0).then_some(subscription.generation_id);
         match flavour {
             Flavour::Eager => match user_data.filter(|bytes| !bytes.is_empty()) {
-                None => Self { generation: None, partitions: Vec::new() },
+                None => Self {
+                    generation: None,
+                    partitions: Vec::new(),
+                },
                 Some(bytes) => match protocol::sticky_user_data(bytes) {
                     Some((partitions, generation)) => Self {
                         generation,
                         partitions: partitions.iter().filter_map(|tp| group.tp(tp)).collect(),
                     },
-                    None => Self { generation: Some(NO_GENERATION), partitions: Vec::new() },
+                    None => Self {
+                        generation: Some(NO_GENERATION),
+                        partitions: Vec::new(),
+                    },
                 },
             },
             Flavour::Cooperative => Self {
-                generation: in_subscription.or_else(|| user_data.map(protocol::generation_user_data)),
-                partitions: subscription.owned_partitions.iter().filter_map(|tp| group.tp(tp)).collect(),
+                generation: in_subscription
+                    .or_else(|| user_data.map(protocol::generation_user_data)),
+                partitions: subscription
+                    .owned_partitions
+                    .iter()
+                    .filter_map(|tp| group.tp(tp))
+                    .collect(),
             },
         }
     }
@@ -93,7 +117,10 @@ pub(super) struct Owned {
 }
 
 fn settle_claims(group: &Group<'_>, claims: &[Claim]) -> Owned {
-    let mut owned = Owned { by_member: vec![Vec::new(); claims.len()], doubly_claimed: Vec::new() };
+    let mut owned = Owned {
+        by_member: vec![Vec::new(); claims.len()],
+        doubly_claimed: Vec::new(),
+    };
     let mut owner_of: HashMap<Tp, usize> = HashMap::new();
     for (member, claim) in claims.iter().enumerate() {
         let generation = claim.generation.unwrap_or(NO_GENERATION);
@@ -104,7 +131,10 @@ fn settle_claims(group: &Group<'_>, claims: &[Claim]) -> Owned {
                 continue;
             };
             // Java compares with the generation in the other's subscription, not in its user data.
-            let other_generation = group.members[other].subscription.generation_id.max(NO_GENERATION);
+            let other_generation = group.members[other]
+                .subscription
+                .generation_id
+                .max(NO_GENERATION);
             if generation == other_generation {
                 owned.doubly_claimed.push(tp);
                 remove_first(&mut owned.by_member[other], tp);
@@ -129,7 +159,12 @@ fn remove_first(partitions: &mut Vec<Tp>, tp: Tp) {
 fn subscriptions_equal(group: &Group<'_>) -> bool {
     let mut first: Option<Vec<&str>> = None;
     for member in &group.members {
-        let mut topics: Vec<&str> = member.subscription.topics.iter().map(String::as_str).collect();
+        let mut topics: Vec<&str> = member
+            .subscription
+            .topics
+            .iter()
+            .map(String::as_str)
+            .collect();
         topics.sort_unstable();
         match &first {
             None if topics.is_empty() => {}
@@ -144,7 +179,12 @@ fn subscriptions_equal(group: &Group<'_>) -> bool {
 /// Partitions that one member still owns and another was assigned, with the latter.
 fn moving_partitions(group: &Group<'_>, assigned: &Assigned) -> Vec<(Tp, usize)> {
     let owned_by = |member: &Member<'_>| -> std::collections::HashSet<Tp> {
-        member.subscription.owned_partitions.iter().filter_map(|tp| group.tp(tp)).collect()
+        member
+            .subscription
+            .owned_partitions
+            .iter()
+            .filter_map(|tp| group.tp(tp))
+            .collect()
     };
     let mut added = HashMap::new();
     let mut revoked = Vec::new();
@@ -156,7 +196,10 @@ fn moving_partitions(group: &Group<'_>, assigned: &Assigned) -> Vec<(Tp, usize)>
     }
     revoked.sort_unstable_by_key(|tp| (tp.topic, tp.partition));
     revoked.dedup();
-    revoked.into_iter().filter_map(|tp| added.get(&tp).map(|member| (tp, *member))).collect()
+    revoked
+        .into_iter()
+        .filter_map(|tp| added.get(&tp).map(|member| (tp, *member)))
+        .collect()
 }
 
 /// Racks of members and replicas, when they are worth looking at.
@@ -173,8 +216,14 @@ impl<'a> RackInfo<'a> {
             *members_per_rack.entry(rack).or_default() += 1;
         }
         let member_racks = members_per_rack.keys().copied().collect();
-        let partitions = group.topics.iter().flat_map(|topic| topic.partitions.iter());
-        Self { aware: racks_matter(&member_racks, partitions), members_per_rack }
+        let partitions = group
+            .topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter());
+        Self {
+            aware: racks_matter(&member_racks, partitions),
+            members_per_rack,
+        }
     }
 
     fn mismatch(&self, group: &Group<'_>, member: usize, tp: Tp) -> bool {
@@ -194,7 +243,9 @@ impl<'a> RackInfo<'a> {
         }
         partitions.sort_by_key(|tp| {
             let racks = group.replica_racks(*tp).iter();
-            racks.filter_map(|rack| self.members_per_rack.get(rack.as_str())).sum::<usize>()
+            racks
+                .filter_map(|rack| self.members_per_rack.get(rack.as_str()))
+                .sum::<usize>()
         });
     }
 }

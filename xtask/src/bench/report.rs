@@ -1,0 +1,377 @@
+//! The figures as Markdown tables, for the terminal and for `BENCHMARKS.md`.
+//!
+//! Lives here: which figure stands where, what the goals are, and the part of the page that is ours.
+//! Never here: a figure that is left out because it is bad.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::Lane;
+use super::case::Case;
+use super::client_cost::ClientRow;
+use super::figures::{Spread, ratio};
+use super::measure::{Idle, Run, WARM_UP_PART};
+
+/// Times less CPU than Kafka Connect.
+const WORKER_RATIO_MIN: f64 = 10.0;
+/// Times less CPU than rdkafka.
+const CLIENT_RATIO_MIN: f64 = 5.0;
+const FIRST_RECORD_MAX: Duration = Duration::from_millis(100);
+const IDLE_BYTES_MAX: f64 = 30.0 * MIB;
+const LOADED_BYTES_MAX: f64 = 150.0 * MIB;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+const BEGIN: &str = "<!-- cargo xtask bench: begin -->";
+const END: &str = "<!-- cargo xtask bench: end -->";
+
+const PAGE: &str = "\
+# Benchmarks
+
+What Millstream costs next to Apache Kafka Connect: CPU-seconds of the worker process per million records, on the
+same machine, with the same broker, topics, files and configuration files. `cargo xtask bench --help` says how it is
+measured. The part below is written by that command.
+
+";
+
+/// All that was measured.
+#[derive(Debug, Default)]
+pub struct Results {
+    pub facts: Vec<String>,
+    /// The command that measures it again.
+    pub command: String,
+    pub cases: Vec<CaseResult>,
+    pub starts: Vec<StartResult>,
+    pub idle: Vec<(Lane, Idle)>,
+    pub client: Vec<ClientRow>,
+    /// Runs that gave no figure, and why.
+    pub failures: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct CaseResult {
+    pub case: Case,
+    pub records: u64,
+    pub runs: Vec<(Lane, Run)>,
+}
+
+/// Seconds until the first record, of each start.
+#[derive(Debug)]
+pub struct StartResult {
+    pub title: &'static str,
+    pub seconds: Vec<(Lane, f64)>,
+}
+
+impl CaseResult {
+    fn spread(&self, lane: Lane, figure: impl Fn(&Run) -> f64) -> Option<Spread> {
+        let of_lane = self.runs.iter().filter(|(of, _)| *of == lane);
+        Spread::of(of_lane.map(|(_, run)| figure(run)))
+    }
+
+    fn most(&self, lane: Lane) -> Option<f64> {
+        self.spread(lane, |run| run.peak_resident_bytes as f64)
+            .map(|spread| spread.max)
+    }
+}
+
+impl Results {
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        for fact in &self.facts {
+            let _ = writeln!(text, "- {fact}");
+        }
+        let _ = writeln!(text, "- Command: `{}`", self.command);
+        if !self.cases.is_empty() {
+            self.append_cases(&mut text);
+        }
+        if !self.starts.is_empty() || !self.idle.is_empty() {
+            self.append_start_and_idle(&mut text);
+        }
+        if !self.client.is_empty() {
+            self.append_client(&mut text);
+        }
+        if !self.failures.is_empty() {
+            text += "\n### What failed\n\n";
+            for failure in &self.failures {
+                let _ = writeln!(text, "- {failure}");
+            }
+        }
+        text
+    }
+
+    fn append_cases(&self, text: &mut String) {
+        let _ = write!(
+            text,
+            "\n### CPU-seconds per million records\n\n\
+             One task, one partition. Counted at the destination after the first 1/{WARM_UP_PART} of the records; median \
+             (lowest–highest). A/A is Millstream against itself in the same turns: its distance from 1 is the noise.\n\n"
+        );
+        let mut rows = Vec::new();
+        for case in &self.cases {
+            let cost = |lane| case.spread(lane, |run| run.cpu_seconds_per_million);
+            let (java, ours, again) = (cost(Lane::Java), cost(Lane::Millstream), cost(Lane::Again));
+            rows.push(vec![
+                case.case.title.to_owned(),
+                format!("{} M", case.records as f64 / 1e6),
+                spread_text(java, 3),
+                spread_text(ours, 3),
+                ratio_text(ratio(java, ours)),
+                met(ratio(java, ours).map(|ratio| ratio >= WORKER_RATIO_MIN)),
+                ratio(ours.or(java), again).map_or_else(none, |ratio| format!("{ratio:.2}")),
+            ]);
+        }
+        append_table(
+            text,
+            &[
+                "",
+                "records",
+                "Kafka Connect",
+                "Millstream",
+                "ratio",
+                "goal: ≥ 10",
+                "A/A",
+            ],
+            &rows,
+        );
+        let _ = write!(
+            text,
+            "\n### The same runs: whole process, throughput, memory\n\n\
+             The whole process is from its start to the last record, per million records. Records per second are after the \
+             warm-up, and share the machine with the broker. Memory is the most that was resident in any run.\n\n"
+        );
+        let mut rows = Vec::new();
+        for case in &self.cases {
+            let whole = |lane| case.spread(lane, |run| run.whole_cpu_seconds_per_million);
+            let speed = |lane| {
+                let speed = case.spread(lane, |run| run.records_per_second);
+                speed.map_or_else(none, |speed| format!("{:.0} k", speed.median / 1e3))
+            };
+            rows.push(vec![
+                case.case.title.to_owned(),
+                median_text(whole(Lane::Java), 3),
+                median_text(whole(Lane::Millstream), 3),
+                ratio_text(ratio(whole(Lane::Java), whole(Lane::Millstream))),
+                speed(Lane::Java),
+                speed(Lane::Millstream),
+                case.most(Lane::Java).map_or_else(none, mib),
+                case.most(Lane::Millstream).map_or_else(none, mib),
+                met(case
+                    .most(Lane::Millstream)
+                    .map(|most| most <= LOADED_BYTES_MAX)),
+            ]);
+        }
+        append_table(
+            text,
+            &[
+                "",
+                "Connect, CPU s",
+                "Millstream, CPU s",
+                "ratio",
+                "Connect, records/s",
+                "Millstream, records/s",
+                "Connect, MiB",
+                "Millstream, MiB",
+                "goal: ≤ 150 MiB",
+            ],
+            &rows,
+        );
+    }
+
+    fn append_start_and_idle(&self, text: &mut String) {
+        text.push_str("\n### Start and rest\n\nThe broker runs, and waits for no further members of a new group.\n\n");
+        let mut rows = Vec::new();
+        for start in &self.starts {
+            let of = |lane| {
+                let seconds = start.seconds.iter().filter(|(of, _)| *of == lane);
+                Spread::of(seconds.map(|(_, seconds)| seconds * 1e3))
+            };
+            let goal =
+                of(Lane::Millstream).map(|ms| ms.median < FIRST_RECORD_MAX.as_millis() as f64);
+            rows.push(vec![
+                format!("{}: from start to first record, ms", start.title),
+                spread_text(of(Lane::Java), 0),
+                spread_text(of(Lane::Millstream), 0),
+                format!("< 100: {}", met(goal)),
+            ]);
+        }
+        let idle = |lane| {
+            self.idle
+                .iter()
+                .find(|(of, _)| *of == lane)
+                .map(|(_, idle)| idle)
+        };
+        if !self.idle.is_empty() {
+            let bytes = |lane| idle(lane).map(|idle| idle.resident_bytes as f64);
+            rows.push(vec![
+                "a sink without records: resident, MiB".to_owned(),
+                bytes(Lane::Java).map_or_else(none, mib),
+                bytes(Lane::Millstream).map_or_else(none, mib),
+                format!(
+                    "≤ 30: {}",
+                    met(bytes(Lane::Millstream).map(|bytes| bytes <= IDLE_BYTES_MAX))
+                ),
+            ]);
+            let cpu =
+                |lane| idle(lane).map_or_else(none, |idle| format!("{:.1}", idle.cpu_thousandths));
+            rows.push(vec![
+                "a sink without records: thousandths of a core".to_owned(),
+                cpu(Lane::Java),
+                cpu(Lane::Millstream),
+                String::new(),
+            ]);
+        }
+        append_table(text, &["", "Kafka Connect", "Millstream", "goal"], &rows);
+    }
+
+    fn append_client(&self, text: &mut String) {
+        text.push_str(
+            "\n### The client alone\n\n\
+             CPU-microseconds of the process per record of 100 bytes, one partition, after the warm-up. Producers wait for \
+             all replicas; consumers check checksums and touch every value.\n\n",
+        );
+        let mut rows = Vec::new();
+        for row in &self.client {
+            let times = ratio(row.rdkafka, row.ours);
+            rows.push(vec![
+                row.title.clone(),
+                spread_text(row.rdkafka, 3),
+                spread_text(row.ours, 3),
+                ratio_text(times),
+                met(times.map(|times| times >= CLIENT_RATIO_MIN)),
+                ratio(row.ours, row.again).map_or_else(none, |ratio| format!("{ratio:.2}")),
+            ]);
+        }
+        append_table(
+            text,
+            &["", "rdkafka", "kafka-client", "ratio", "goal: ≥ 5", "A/A"],
+            &rows,
+        );
+    }
+}
+
+/// The page with `part` in the place of the part before it. Text around that stays.
+pub fn page_with(page: Option<&str>, part: &str) -> String {
+    let part = format!("{BEGIN}\n\n{part}\n{END}\n");
+    let Some(page) = page else {
+        return format!("{PAGE}{part}");
+    };
+    let around = page.split_once(BEGIN).and_then(|(before, rest)| {
+        Some((before, rest.split_once(END)?.1.trim_start_matches('\n')))
+    });
+    match around {
+        Some((before, "")) => format!("{before}{part}"),
+        Some((before, after)) => format!("{before}{part}\n{after}"),
+        None => format!("{}\n\n{part}", page.trim_end()),
+    }
+}
+
+fn append_table(text: &mut String, head: &[&str], rows: &[Vec<String>]) {
+    let _ = writeln!(text, "| {} |", head.join(" | "));
+    let _ = writeln!(text, "|---{}|", "|---:".repeat(head.len() - 1));
+    for row in rows {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+    }
+}
+
+fn spread_text(spread: Option<Spread>, decimals: usize) -> String {
+    spread.map_or_else(none, |spread| spread.text(decimals))
+}
+
+fn median_text(spread: Option<Spread>, decimals: usize) -> String {
+    spread.map_or_else(none, |spread| format!("{:.decimals$}", spread.median))
+}
+
+fn ratio_text(ratio: Option<f64>) -> String {
+    ratio.map_or_else(none, |ratio| format!("**{ratio:.1}**"))
+}
+
+fn mib(bytes: f64) -> String {
+    format!("{:.0}", bytes / MIB)
+}
+
+fn met(goal: Option<bool>) -> String {
+    match goal {
+        None => none(),
+        Some(true) => "met".to_owned(),
+        Some(false) => "**missed**".to_owned(),
+    }
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::case::CASES;
+    use super::*;
+
+    fn run(cpu_seconds_per_million: f64) -> Run {
+        Run {
+            cpu_seconds_per_million,
+            whole_cpu_seconds_per_million: cpu_seconds_per_million * 2.0,
+            records_per_second: 1_234_567.0,
+            peak_resident_bytes: 200 << 20,
+        }
+    }
+
+    #[test]
+    fn goals_are_told_as_met_or_missed() {
+        let of = |java, ours| CaseResult {
+            case: CASES[0],
+            records: 8_000_000,
+            runs: vec![(Lane::Java, run(java)), (Lane::Millstream, run(ours))],
+        };
+        let results = Results {
+            cases: vec![of(2.0, 0.2), of(2.0, 0.25)],
+            ..Results::default()
+        };
+        let text = results.markdown();
+        let rows: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("| Kafka →"))
+            .collect();
+        let whole = "4.000 | 0.400 | **10.0** | 1235 k | 1235 k | 200 | 200 | **missed** |";
+        assert_eq!(
+            rows[0],
+            "| Kafka → file, String | 8 M | 2.000 (2.000–2.000) | 0.200 (0.200–0.200) | **10.0** | met | – |"
+        );
+        assert_eq!(
+            rows[1],
+            "| Kafka → file, String | 8 M | 2.000 (2.000–2.000) | 0.250 (0.250–0.250) | **8.0** | **missed** | – |"
+        );
+        assert_eq!(rows[2], format!("| Kafka → file, String | {whole}"));
+    }
+
+    #[test]
+    fn failures_are_told() {
+        let results = Results {
+            failures: vec!["Millstream did not start".into()],
+            ..Results::default()
+        };
+        assert!(
+            results
+                .markdown()
+                .ends_with("### What failed\n\n- Millstream did not start\n")
+        );
+    }
+
+    #[test]
+    fn the_page_keeps_what_others_wrote() {
+        let first = page_with(None, "one");
+        assert_eq!(first, format!("{PAGE}{BEGIN}\n\none\n{END}\n"));
+        assert_eq!(
+            page_with(Some(&first), "two"),
+            format!("{PAGE}{BEGIN}\n\ntwo\n{END}\n")
+        );
+        let more = format!("{first}\nMore.\n");
+        assert_eq!(
+            page_with(Some(&more), "two"),
+            format!("{PAGE}{BEGIN}\n\ntwo\n{END}\n\nMore.\n")
+        );
+        assert_eq!(
+            page_with(Some("Hand-written.\n"), "two"),
+            format!("Hand-written.\n\n{BEGIN}\n\ntwo\n{END}\n")
+        );
+    }
+}
