@@ -1,8 +1,8 @@
 //! One connection to one broker: requests out in order, responses matched in order.
 //!
 //! Lives here: [`Connection`], its I/O task, request timeouts and idle close.
-//! Lives elsewhere: encoding and cutting of frames (`frame`), ApiVersions (`handshake`), the choice
-//! of versions (`versions`), when to connect again (`crate::client`).
+//! Lives elsewhere: encoding and cutting of frames (`frame`), counts that are not believed (`body`),
+//! ApiVersions (`handshake`), the choice of versions (`versions`), when to connect again (`crate::client`).
 //! Never here: a retry. A request is sent once or not at all, and its error says so.
 //!
 //! A response of any size is read into one buffer and handed over once; it is decoded by the task
@@ -32,6 +32,7 @@ use crate::dial::Stream;
 use crate::error::{ClientError, KafkaErrorCode};
 use crate::settings::ConnectionSettings;
 
+mod body;
 mod frame;
 mod handshake;
 mod versions;

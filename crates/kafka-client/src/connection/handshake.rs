@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::dial::Stream;
 use crate::error::{ClientError, KafkaErrorCode};
 
+use super::body::Body;
 use super::frame::{Frame, FrameReader, WriteQueue};
 use super::versions::{BrokerVersions, api_name};
 
@@ -201,12 +202,13 @@ pub(super) fn check_correlation_id(
 
 /// Decodes a response frame that begins with its correlation id.
 pub(super) fn decode<T: Decodable + HeaderVersion>(
-    mut frame: Bytes,
+    frame: Bytes,
     api_key: i16,
     version: i16,
 ) -> Result<T, ClientError> {
-    ResponseHeader::decode(&mut frame, T::header_version(version))
-        .and_then(|_| T::decode(&mut frame, version))
+    let mut body = Body::new(frame);
+    ResponseHeader::decode(&mut body, T::header_version(version))
+        .and_then(|_| T::decode(&mut body, version))
         .map_err(|cause| {
             ClientError::fatal(format!(
                 "could not decode the answer to {} version {version}: {cause}",
