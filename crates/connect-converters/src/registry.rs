@@ -7,7 +7,7 @@ use crate::{
     BooleanConverter, ByteArrayConverter, DoubleConverter, FloatConverter, IntegerConverter,
     JsonConverter, LongConverter, ShortConverter, SimpleHeaderConverter, StringConverter,
 };
-use crate::{boolean, byte_array, json, number, string};
+use crate::{boolean, byte_array, json, number, simple_header, string};
 use connect_api::{Converter, HeaderConverter};
 use connect_config::ConfigDef;
 
@@ -19,14 +19,18 @@ macro_rules! converters {
         const CONVERTERS: &[(&str, MakeConverter)] =
             &[$(($class, || Box::new(<$converter>::new()))),+];
 
-        const HEADER_CONVERTERS: &[(&str, MakeHeaderConverter)] =
-            &[$(($class, || Box::new(<$converter>::new())),)+ (SIMPLE_HEADER, || Box::new(SimpleHeaderConverter))];
+        const HEADER_CONVERTERS: &[(&str, MakeHeaderConverter)] = &[
+            $(($class, || Box::new(<$converter>::new())),)+
+            (SIMPLE_HEADER, || Box::new(SimpleHeaderConverter::new())),
+        ];
 
-        const CONFIG_DEFS: &[(&str, fn() -> ConfigDef)] = &[$(($class, $config_def)),+];
+        const CONFIG_DEFS: &[(&str, fn() -> ConfigDef)] = &[
+            $(($class, $config_def),)+
+            (SIMPLE_HEADER, simple_header::config_def),
+        ];
     };
 }
 
-/// Serves headers only.
 const SIMPLE_HEADER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
 
 converters! {

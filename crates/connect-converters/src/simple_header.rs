@@ -1,16 +1,29 @@
-//! `SimpleHeaderConverter`: header values as the texts of `Values`.
+//! SimpleHeaderConverter: headers as text, their types guessed.
 //!
-//! Lives elsewhere: the grammar of those texts (`connect_api::data::values`).
-//! Source: `org.apache.kafka.connect.storage.SimpleHeaderConverter`.
+//! Lives elsewhere: the guess and the text (`connect_api::data::values`).
+//! Source: `org.apache.kafka.connect.storage.SimpleHeaderConverter` of Apache Kafka 4.3.1.
 
+use crate::charset::Charset;
 use bytes::Bytes;
-use connect_api::data::{Schema, SchemaAndValue, SharedSlice, Str, Value, values};
+use connect_api::data::values::{convert_to_string, parse_string};
+use connect_api::data::{Schema, SchemaAndValue, SharedSlice, Value};
 use connect_api::{HeaderConverter, Result};
-use connect_config::Properties;
+use connect_config::{ConfigDef, Properties};
 
-/// Writes a value as its text; reads a text back as the narrowest type that it can be.
-#[derive(Debug, Default)]
+/// `org.apache.kafka.connect.storage.SimpleHeaderConverter`, the header converter where none is named.
+#[derive(Default)]
 pub struct SimpleHeaderConverter;
+
+impl SimpleHeaderConverter {
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+/// It knows no key, not even the one that all others have.
+pub fn config_def() -> ConfigDef {
+    ConfigDef::new()
+}
 
 impl HeaderConverter for SimpleHeaderConverter {
     fn configure(&mut self, _configs: &Properties) -> Result<()> {
@@ -24,7 +37,7 @@ impl HeaderConverter for SimpleHeaderConverter {
         _schema: Option<&Schema>,
         value: &Value,
     ) -> Result<Option<Bytes>> {
-        Ok(values::convert_to_string(value).map(Str::into_bytes))
+        Ok(convert_to_string(value).map(|text| text.into_bytes()))
     }
 
     fn to_connect_header(
@@ -35,7 +48,7 @@ impl HeaderConverter for SimpleHeaderConverter {
     ) -> Result<SchemaAndValue> {
         Ok(match bytes {
             None => SchemaAndValue::NULL,
-            Some(bytes) => values::parse_string(&Str::from_utf8_lossy(bytes.to_bytes())),
+            Some(bytes) => parse_string(&Charset::UTF_8.decode(bytes)),
         })
     }
 }

@@ -13,7 +13,7 @@ use connect_api::{
     SinkRecord, SourceRecord, TimestampType,
 };
 use connect_config::{ConfigErrors, Properties};
-use kafka_wire::RecordView;
+use kafka_client::consumer::RecordView;
 use std::sync::Arc;
 
 /// The converters of one task.
@@ -37,7 +37,7 @@ impl Converters {
         connector: &Properties,
     ) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
-        let mut choose = |key: &str, worker_class: &str| match connector.get(key) {
+        let choose = |key: &str, worker_class: &str| match connector.get(key) {
             Some(class) => (
                 class.trim().to_string(),
                 connector.originals_with_prefix(&format!("{key}.")),
@@ -47,7 +47,7 @@ impl Converters {
                 worker.originals.originals_with_prefix(&format!("{key}.")),
             ),
         };
-        let mut data =
+        let data =
             |key: &'static str, worker_class: &str, converter_type, errors: &mut ConfigErrors| {
                 let (class, settings) = choose(key, worker_class);
                 let made = plugins

@@ -80,8 +80,8 @@ impl Plugins {
     /// Fails: with Java's message and the names that there are.
     pub fn new_connector(&self, name: &str) -> Result<AnyConnector, String> {
         match find(&self.connectors, name, "Connector") {
-            Found::One(_, ConnectorMaker::Source(make)) => Ok(AnyConnector::Source(make())),
-            Found::One(_, ConnectorMaker::Sink(make)) => Ok(AnyConnector::Sink(make())),
+            Found::One(ConnectorMaker::Source(make)) => Ok(AnyConnector::Source(make())),
+            Found::One(ConnectorMaker::Sink(make)) => Ok(AnyConnector::Sink(make())),
             Found::None => Err(format!(
                 "Failed to find any class that implements Connector and which name matches {name}, available connectors \
                  are: {}",
@@ -95,10 +95,10 @@ impl Plugins {
         }
     }
 
-    /// A new converter of that class; the class's full name comes with it.
+    /// A new converter of that class.
     pub fn new_converter(&self, name: &str) -> Result<Box<dyn Converter>, String> {
         match find(&self.converters, name, "Converter") {
-            Found::One(_, make) => Ok(make()),
+            Found::One(make) => Ok(make()),
             _ => Err(format!(
                 "Class {name} could not be found. Available converters are: {}",
                 list(&self.converters)
@@ -108,9 +108,9 @@ impl Plugins {
 
     pub fn new_header_converter(&self, name: &str) -> Result<Box<dyn HeaderConverter>, String> {
         match find(&self.header_converters, name, "HeaderConverter") {
-            Found::One(_, make) => Ok(make()),
+            Found::One(make) => Ok(make()),
             _ => match find(&self.header_converters, name, "Converter") {
-                Found::One(_, make) => Ok(make()),
+                Found::One(make) => Ok(make()),
                 _ => Err(format!(
                     "Class {name} could not be found. Available header converters are: {}",
                     list(&self.header_converters)
@@ -126,15 +126,15 @@ impl Plugins {
 }
 
 enum Found<T> {
-    One(&'static str, T),
+    One(T),
     None,
     Many(Vec<&'static str>),
 }
 
 /// By the full name, the simple name, or the simple name without the suffix of its kind.
 fn find<T: Copy>(registry: &Registry<T>, name: &str, suffix: &str) -> Found<T> {
-    if let Some((class, make)) = registry.get_key_value(name) {
-        return Found::One(class, *make);
+    if let Some(make) = registry.get(name) {
+        return Found::One(*make);
     }
     let matching: Vec<_> = registry
         .iter()
@@ -145,7 +145,7 @@ fn find<T: Copy>(registry: &Registry<T>, name: &str, suffix: &str) -> Found<T> {
         .collect();
     match matching[..] {
         [] => Found::None,
-        [(class, make)] => Found::One(class, *make),
+        [(_, make)] => Found::One(*make),
         _ => Found::Many(matching.into_iter().map(|(class, _)| *class).collect()),
     }
 }

@@ -287,8 +287,8 @@ impl SinkLoop {
             let (topic, partition) = (&fetched.topic, fetched.partition);
             for piece in fetched.pieces() {
                 let timestamp_type = match piece.batch().timestamp_type() {
-                    kafka_wire::TimestampType::CreateTime => TimestampType::CreateTime,
-                    kafka_wire::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+                    consumer::TimestampType::CreateTime => TimestampType::CreateTime,
+                    consumer::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
                 };
                 let payload = piece.payload();
                 for view in piece.records() {

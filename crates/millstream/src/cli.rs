@@ -96,7 +96,7 @@ mod tests {
                     .collect();
                 format!("{} with {}", args.worker.display(), names.join(" "))
             }
-            Err(error) => error.kind().to_string(),
+            Err(error) => format!("{:?}", error.kind()),
         };
         assert_eq!(actual, expected);
     }
@@ -108,13 +108,13 @@ mod tests {
         check("connect-standalone.sh w", "w with ");
         check(
             "millstream",
-            "subcommand wasn't provided and help was displayed instead",
+            "DisplayHelpOnMissingArgumentOrSubcommand",
         );
         check(
             "millstream standalone",
-            "one or more required arguments were not provided",
+            "MissingRequiredArgument",
         );
-        check("millstream distribute w", "unrecognized subcommand");
+        check("millstream distribute w", "InvalidSubcommand");
     }
 
     #[test]

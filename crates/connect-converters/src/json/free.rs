@@ -37,8 +37,9 @@ impl<'a> FreeReader<'_, 'a> {
     }
 
     /// Appends the value at the position. Values are made where they stay: moving one costs more than reading
-    /// it. Kept apart by how they lie in memory, or the compiler moves them all the same.
-    #[inline(always)]
+    /// it. Kept apart by how they lie in memory, or the compiler moves them all the same. Not inlined in debug
+    /// builds, where a thousand levels of nesting would else not fit on a thread's stack.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn push_value(&mut self, place: Place, values: &mut Vec<Value>) -> Scan<()> {
         match self.scanner.peek() {
             b'"' => {
@@ -86,7 +87,7 @@ impl<'a> FreeReader<'_, 'a> {
         loop {
             let step = match self.shapes.predicted(place, self.scanner.rest()) {
                 Some((step, length)) => {
-                    self.scanner.at += length;
+                    self.scanner.step_over(length);
                     step
                 }
                 None => match self.member(place, values.is_empty())? {

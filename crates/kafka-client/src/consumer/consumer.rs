@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use kafka_wire::Decompressor;
 use regex::Regex;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -55,6 +55,8 @@ pub struct Consumer {
     pub(super) decompressors: Vec<Decompressor>,
     pub(super) under_way: JoinSet<Done>,
     pub(super) commits: JoinSet<()>,
+    /// Closes when the last commit that was started is complete.
+    pub(super) last_commit: Option<oneshot::Receiver<()>>,
     pub(super) next_auto_commit: Instant,
     /// Something may be fetched or looked up that could not before.
     pub(super) stale: bool,
@@ -163,6 +165,7 @@ impl Consumer {
             decompressors: Vec::new(),
             under_way: JoinSet::new(),
             commits: JoinSet::new(),
+            last_commit: None,
             stale: true,
             retry_at: None,
             failed: Vec::new(),

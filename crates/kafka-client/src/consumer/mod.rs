@@ -16,9 +16,7 @@
 //! Per partition one chunk is worked on while the next one is on its way; a slow user therefore
 //! stops the fetching, and never more than `fetch.max.bytes` wait (per broker one answer more).
 
-use std::fmt;
-use std::sync::Arc;
-
+mod answers;
 pub mod assignors;
 #[allow(clippy::module_inception)]
 mod consumer;
@@ -31,51 +29,15 @@ pub mod protocol;
 mod rebalance;
 mod records;
 mod session;
+#[cfg(test)]
+mod tests;
 
+pub use crate::admin::OffsetAndMetadata;
+pub use crate::metadata::TopicPartition;
 pub use consumer::{Consumer, Waker};
 pub use offsets::{GroupMetadata, OffsetAndTimestamp, PendingCommit};
+pub use kafka_wire::{RecordView, TimestampType};
 pub use records::{PartitionRecords, Piece};
-
-/// Orders by topic, then partition. Prints as `topic-partition`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicPartition {
-    pub topic: Arc<str>,
-    pub partition: i32,
-}
-
-impl TopicPartition {
-    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
-        Self {
-            topic: topic.into(),
-            partition,
-        }
-    }
-}
-
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.topic, self.partition)
-    }
-}
-
-/// What a group commits for a partition: the offset of the next record to read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OffsetAndMetadata {
-    pub offset: i64,
-    /// Leader epoch of the last record that was read, when known.
-    pub leader_epoch: Option<i32>,
-    /// Free text.
-    pub metadata: String,
-}
-
-impl OffsetAndMetadata {
-    pub fn new(offset: i64) -> Self {
-        Self {
-            offset,
-            ..Self::default()
-        }
-    }
-}
 
 /// What a poll answers.
 ///

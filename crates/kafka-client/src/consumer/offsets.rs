@@ -162,10 +162,18 @@ impl Consumer {
             member,
             offsets,
         };
+        let (complete, last) = oneshot::channel::<()>();
+        let before = self.last_commit.replace(last);
         self.commits.spawn_on(
             async move {
+                // In order, so that an earlier position never replaces a later one.
+                if let Some(before) = before {
+                    _ = before.await;
+                }
+                let outcome = commit.run(retry_until).await;
+                drop(complete);
                 // Nobody may be waiting any more.
-                _ = sender.send(commit.run(retry_until).await);
+                _ = sender.send(outcome);
             },
             &self.control,
         );

@@ -436,11 +436,9 @@ impl Partition {
             None => {
                 let mut error =
                     ClientError::from_code(Code::OFFSET_OUT_OF_RANGE).with("offset", asked.offset);
-                if let Some(start) = self.log_start_offset.filter(|start| *start >= 0) {
-                    error = error.with("log_start", start);
-                }
-                if let Some(end) = self.high_watermark.filter(|end| *end >= 0) {
-                    error = error.with("log_end", end);
+                // As of the last fetch that was answered with data.
+                if let (Some(start), Some(end)) = (self.log_start_offset, self.high_watermark) {
+                    error = error.with("log_start", start).with("log_end", end);
                 }
                 self.fail(error.with("auto.offset.reset", "none"));
                 Outcome::Done
@@ -472,3 +470,6 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,9 @@ impl Subscription {
             put_string(&mut buf, topic);
         }
         put_bytes(&mut buf, self.user_data.as_deref());
-        put_partitions(&mut buf, &self.owned_partitions);
+        let mut owned = self.owned_partitions.clone();
+        owned.sort_unstable();
+        put_partitions(&mut buf, &topics_of(&owned), &owned);
         buf.put_i32(self.generation_id);
         match &self.rack_id {
             Some(rack) => put_string(&mut buf, rack),
@@ -99,7 +101,7 @@ impl Assignment {
     pub fn encode(&self) -> Bytes {
         let mut buf = BytesMut::new();
         buf.put_i16(NEWEST_VERSION);
-        put_partitions(&mut buf, &self.partitions);
+        put_partitions(&mut buf, &topics_of(&self.partitions), &self.partitions);
         put_bytes(&mut buf, self.user_data.as_deref());
         buf.freeze()
     }
@@ -123,24 +125,13 @@ impl Assignment {
 ///
 /// Partitions stay in the order in which the member got them: the assignor looks at it.
 pub fn encode_sticky_user_data(partitions: &[TopicPartition], generation: i32) -> Bytes {
-    let mut topics: Vec<&str> = Vec::new();
-    for partition in partitions {
-        if !topics.contains(&&*partition.topic) {
-            topics.push(&partition.topic);
-        }
-    }
+    let mut topics = topics_of(partitions);
     // Java groups with `computeIfAbsent`, which puts a new key before the others of its bucket.
     topics.reverse();
+    let order = order_of_keys(topics.iter().copied());
+    let topics: Vec<&str> = order.into_iter().map(|index| topics[index]).collect();
     let mut buf = BytesMut::new();
-    buf.put_i32(topics.len() as i32);
-    for index in order_of_keys(topics.iter().copied()) {
-        let of_topic = partitions
-            .iter()
-            .filter(|partition| &*partition.topic == topics[index]);
-        put_string(&mut buf, topics[index]);
-        buf.put_i32(of_topic.clone().count() as i32);
-        of_topic.for_each(|partition| buf.put_i32(partition.partition));
-    }
+    put_partitions(&mut buf, &topics, partitions);
     buf.put_i32(generation);
     buf.freeze()
 }
@@ -182,18 +173,27 @@ fn put_bytes(buf: &mut BytesMut, bytes: Option<&[u8]>) {
     }
 }
 
-/// Grouped by topic, both in order.
-fn put_partitions(buf: &mut BytesMut, partitions: &[TopicPartition]) {
-    let mut partitions: Vec<&TopicPartition> = partitions.iter().collect();
-    partitions.sort_unstable();
-    let topics: Vec<&[&TopicPartition]> = partitions.chunk_by(|a, b| a.topic == b.topic).collect();
-    buf.put_i32(topics.len() as i32);
-    for of_topic in topics {
-        put_string(buf, &of_topic[0].topic);
-        buf.put_i32(of_topic.len() as i32);
-        for partition in of_topic {
-            buf.put_i32(partition.partition);
+/// The topics in the order in which they first appear.
+fn topics_of(partitions: &[TopicPartition]) -> Vec<&str> {
+    let mut topics: Vec<&str> = Vec::new();
+    for partition in partitions {
+        if !topics.contains(&&*partition.topic) {
+            topics.push(&partition.topic);
         }
+    }
+    topics
+}
+
+/// Grouped by topic; within one, as they come.
+fn put_partitions(buf: &mut BytesMut, topics: &[&str], partitions: &[TopicPartition]) {
+    buf.put_i32(topics.len() as i32);
+    for topic in topics {
+        let of_topic = partitions
+            .iter()
+            .filter(|partition| &*partition.topic == *topic);
+        put_string(buf, topic);
+        buf.put_i32(of_topic.clone().count() as i32);
+        of_topic.for_each(|partition| buf.put_i32(partition.partition));
     }
 }
 
@@ -245,4 +245,118 @@ fn read_partitions(buf: &mut &[u8]) -> Option<Vec<TopicPartition>> {
         }
     }
     Some(partitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn unhex(text: &str) -> Vec<u8> {
+        let pairs = text.as_bytes().chunks(2);
+        let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16);
+        pairs.map(|pair| byte(pair).expect("hex")).collect()
+    }
+
+    fn owned() -> Vec<TopicPartition> {
+        [("b", 1), ("a", 0), ("b", 0)]
+            .map(|(topic, number)| TopicPartition::new(topic, number))
+            .to_vec()
+    }
+
+    /// What Kafka 4.3.1's `ConsumerProtocol` writes, in every version.
+    const SUBSCRIPTION: [&str; 4] = [
+        "000000000002000161000162000000020102",
+        "000100000002000161000162000000020102000000020001610000000100000000000162000000020000000000000001",
+        "00020000000200016100016200000002010200000002000161000000010000000000016200000002000000000000000100000007",
+        "0003000000020001610001620000000201020000000200016100000001000000000001620000000200000000000000010000000700027231",
+    ];
+
+    #[test]
+    fn subscriptions_are_javas() {
+        let subscription = Subscription {
+            topics: vec!["b".to_owned(), "a".to_owned()],
+            user_data: Some(Bytes::from_static(&[1, 2])),
+            owned_partitions: owned(),
+            generation_id: 7,
+            rack_id: Some("r1".to_owned()),
+        };
+        assert_eq!(hex(&subscription.encode()), SUBSCRIPTION[3]);
+        for (version, text) in SUBSCRIPTION.iter().enumerate() {
+            let read = Subscription::decode(&unhex(text)).expect("Java's bytes");
+            let mut sorted = owned();
+            sorted.sort_unstable();
+            assert_eq!(read.topics, ["a", "b"]);
+            assert_eq!(
+                read.owned_partitions,
+                if version >= 1 { sorted } else { Vec::new() }
+            );
+            assert_eq!(read.generation_id, if version >= 2 { 7 } else { -1 });
+            assert_eq!(read.rack_id.as_deref(), (version >= 3).then_some("r1"));
+        }
+        // A later version may add fields at the end.
+        let later = format!("0009{}ffff", &SUBSCRIPTION[3][4..]);
+        assert_eq!(
+            Subscription::decode(&unhex(&later))
+                .expect("readable")
+                .generation_id,
+            7
+        );
+        let empty = Subscription {
+            topics: vec!["t".to_owned()],
+            ..Subscription::default()
+        };
+        assert_eq!(
+            hex(&empty.encode()),
+            "000300000001000174ffffffff00000000ffffffffffff"
+        );
+    }
+
+    #[test]
+    fn assignments_and_user_data_are_javas() {
+        let rows = [
+            (
+                owned(),
+                "0003000000020001620000000200000001000000000001610000000100000000ffffffff",
+            ),
+            (Vec::new(), "000300000000ffffffff"),
+        ];
+        for (partitions, expected) in rows {
+            let assignment = Assignment {
+                partitions,
+                user_data: None,
+            };
+            assert_eq!(hex(&assignment.encode()), expected);
+            let read = Assignment::decode(&unhex(expected)).expect("Java's bytes");
+            assert_eq!(read.partitions.len(), assignment.partitions.len());
+        }
+        let sticky = "00000002000161000000010000000000016200000002000000010000000000000007";
+        assert_eq!(hex(&encode_sticky_user_data(&owned(), 7)), sticky);
+        assert_eq!(
+            sticky_user_data(&unhex(sticky)).map(|(_, generation)| generation),
+            Some(Some(7))
+        );
+        let older = &sticky[..sticky.len() - 8];
+        assert_eq!(
+            sticky_user_data(&unhex(older)).map(|(_, generation)| generation),
+            Some(None)
+        );
+        assert_eq!(hex(&encode_generation_user_data(-1)), "ffffffff");
+    }
+
+    #[test]
+    fn broken_bytes_are_an_error() {
+        let whole = unhex(SUBSCRIPTION[3]);
+        for length in 0..whole.len() {
+            assert!(
+                Subscription::decode(&whole[..length]).is_err(),
+                "{length} bytes"
+            );
+        }
+        // A count that the bytes cannot hold is not believed.
+        assert!(Subscription::decode(&unhex("00037fffffff")).is_err());
+    }
 }

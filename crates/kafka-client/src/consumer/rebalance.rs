@@ -81,6 +81,7 @@ impl GroupSide {
             group_id: group_id.to_owned(),
             group_instance_id: settings.group_instance_id.clone(),
             protocol_type: "consumer".to_owned(),
+            user: "consumer",
             session_timeout: settings.session_timeout,
             rebalance_timeout: settings.max_poll_interval,
             heartbeat_interval: settings.heartbeat_interval,

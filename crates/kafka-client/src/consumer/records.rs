@@ -369,3 +369,207 @@ impl Handout {
         (self.records.count > 0).then_some(self.records)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState};
+
+    use super::*;
+
+    /// `base kind producer values`: `5 txn 7 a,b`; a marker: `7 abort 7`.
+    fn region(batches: &[&str]) -> Bytes {
+        let mut region = BytesMut::new();
+        for text in batches {
+            let words: Vec<&str> = text.split(' ').collect();
+            let producer_id: i64 = words[2].parse().expect("a producer id");
+            let kind = match words[1] {
+                "plain" => BatchKind::Plain,
+                "txn" => BatchKind::Transactional,
+                _ => BatchKind::Control,
+            };
+            let mut builder = BatchBuilder::new(0);
+            match words[1] {
+                "commit" => builder
+                    .append(0, Some(&[0, 0, 0, 1]), Some(&[0; 6]))
+                    .expect("small"),
+                "abort" => builder
+                    .append(0, Some(&[0, 0, 0, 0]), Some(&[0; 6]))
+                    .expect("small"),
+                _ => {
+                    for value in words[3].split(',') {
+                        builder
+                            .append(0, None, Some(value.as_bytes()))
+                            .expect("small");
+                    }
+                }
+            }
+            let header = BatchHeader {
+                base_offset: words[0].parse().expect("an offset"),
+                leader_epoch: 3,
+                producer: ProducerState {
+                    id: producer_id,
+                    epoch: 0,
+                    base_sequence: 0,
+                },
+                kind,
+            };
+            let mut compressor = Compressor::new(Codec::None, None).expect("a codec");
+            region.extend_from_slice(
+                &builder
+                    .finish(&header, &mut compressor)
+                    .expect("a batch")
+                    .bytes,
+            );
+        }
+        region.freeze()
+    }
+
+    fn read(region: Bytes, from: i64, isolation: IsolationLevel, aborted: &[(i64, i64)]) -> Chunk {
+        let aborted = aborted.iter();
+        let aborted = aborted.map(|(producer_id, first_offset)| Aborted {
+            producer_id: *producer_id,
+            first_offset: *first_offset,
+        });
+        Chunk::read(
+            &TopicPartition::new("t", 1),
+            region,
+            Position {
+                offset: from,
+                epoch: None,
+            },
+            aborted.collect(),
+            Reading {
+                isolation,
+                crc: CrcCheck::Verify,
+            },
+            &mut Decompressor::new(usize::MAX),
+        )
+    }
+
+    /// All that a chunk holds in hand-outs of `max`: `values→next offset` each.
+    fn drain(chunk: &mut Chunk, max: usize) -> Vec<String> {
+        let mut shown = Vec::new();
+        while !chunk.is_drained() {
+            let mut handout = Handout::new(&TopicPartition::new("t", 1));
+            let (count, behind) = handout.take(chunk, max).expect("readable");
+            let records = handout.finish().expect("some records");
+            assert_eq!(
+                (records.len(), records.next_offset()),
+                (count, behind.offset)
+            );
+            let values = records.iter().map(|record| {
+                String::from_utf8(record.expect("a record").value.expect("a value").to_vec())
+                    .expect("text")
+            });
+            shown.push(format!(
+                "{}→{}",
+                values.collect::<Vec<_>>().join(","),
+                behind.offset
+            ));
+        }
+        assert_eq!(chunk.bytes(), 0);
+        shown
+    }
+
+    const COMMITTED: IsolationLevel = IsolationLevel::ReadCommitted;
+    const UNCOMMITTED: IsolationLevel = IsolationLevel::ReadUncommitted;
+
+    #[test]
+    fn pieces_of_any_size_give_every_record_once() {
+        let region = region(&["10 plain -1 a,b,c", "13 plain -1 d", "20 plain -1 e,f"]);
+        let rows: [(i64, usize, &[&str]); 5] = [
+            (10, 100, &["a,b,c,d,e,f→22"]),
+            (10, 2, &["a,b→12", "c,d→14", "e,f→22"]),
+            (10, 4, &["a,b,c,d→14", "e,f→22"]),
+            // From the middle of a batch, and from a gap that compaction left.
+            (12, 2, &["c,d→14", "e,f→22"]),
+            (15, 1, &["e→21", "f→22"]),
+        ];
+        for (from, max, expected) in rows {
+            let mut chunk = read(region.clone(), from, UNCOMMITTED, &[]);
+            assert_eq!(drain(&mut chunk, max), expected, "from {from} by {max}");
+            assert_eq!(
+                chunk.end(),
+                Position {
+                    offset: 22,
+                    epoch: Some(3)
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn markers_and_aborted_transactions_are_left_out_and_passed() {
+        let batches = [
+            "0 txn 7 a",
+            "1 txn 8 b",
+            "2 txn 7 c",
+            "3 abort 7",
+            "4 txn 7 d",
+            "5 commit 8",
+            "6 plain 7 e",
+            "7 commit 7",
+        ];
+        type Row<'a> = (i64, IsolationLevel, &'a [(i64, i64)], &'a [&'a str]);
+        let rows: [Row<'_>; 5] = [
+            (0, UNCOMMITTED, &[], &["a,b,c,d,e→8"]),
+            (0, COMMITTED, &[(7, 0)], &["b,d,e→8"]),
+            // The list may name transactions in any order, and ones that end before.
+            (0, COMMITTED, &[(8, 1), (7, 0)], &["d,e→8"]),
+            (4, COMMITTED, &[], &["d,e→8"]),
+            (7, COMMITTED, &[], &[]),
+        ];
+        for (from, isolation, aborted, expected) in rows {
+            let mut chunk = read(region(&batches), from, isolation, aborted);
+            assert_eq!(
+                drain(&mut chunk, 100),
+                expected,
+                "from {from}, aborted {aborted:?}"
+            );
+            assert_eq!(chunk.end().offset, 8);
+        }
+    }
+
+    #[test]
+    fn what_is_good_comes_before_the_error() {
+        let mut bytes = BytesMut::from(&region(&["0 plain -1 a,b", "2 plain -1 c"])[..]);
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        let mut chunk = read(bytes.freeze(), 0, UNCOMMITTED, &[]);
+        assert_eq!(drain(&mut chunk, 100), ["a,b→2"]);
+        let error = chunk.into_error().expect("a broken batch").to_string();
+        assert!(
+            error.contains("topic=t partition=1") && error.contains("offset 2 is corrupt: its CRC"),
+            "{error}"
+        );
+
+        let old =
+            Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 24, 0, 0, 0, 0, 1, 0, 0, 0]);
+        let error = read(old, 0, UNCOMMITTED, &[])
+            .into_error()
+            .expect("an old format")
+            .to_string();
+        assert!(
+            error.contains("topic=t partition=1")
+                && error.contains("offset 9 has the old message format v1"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn values_share_the_fetched_buffer() {
+        let region = region(&["0 plain -1 shared"]);
+        let mut chunk = read(region.clone(), 0, UNCOMMITTED, &[]);
+        let mut handout = Handout::new(&TopicPartition::new("t", 1));
+        handout.take(&mut chunk, 1).expect("readable");
+        let records = handout.finish().expect("a record");
+        let (record, payload) = records
+            .iter_shared()
+            .next()
+            .expect("a record")
+            .expect("readable");
+        let value = payload.slice_ref(record.value.expect("a value"));
+        assert!(region.as_ptr_range().contains(&value.as_ptr()));
+    }
+}

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::requests::Requests;
-use super::state::{Action, Event, Generation, GroupEvent, GroupSettings, Member, Note, Phase};
+use super::state::Member;
+use super::words::{Action, Event, Generation, GroupEvent, GroupSettings, Note, Phase};
 use crate::client::Client;
 use crate::error::{ClientError, KafkaErrorCode};
 
@@ -106,7 +107,7 @@ impl Membership {
         });
         let run = Run {
             member,
-            group: settings.group_id.clone(),
+            settings: settings.clone(),
             requests: Arc::new(Requests::new(client, settings)),
             under_way: JoinSet::new(),
             commands: receiver,
@@ -216,7 +217,7 @@ impl MembershipHandle {
 
 struct Run {
     member: Member,
-    group: String,
+    settings: GroupSettings,
     requests: Arc<Requests>,
     under_way: JoinSet<Option<Event>>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -312,7 +313,7 @@ impl Run {
                 });
             }
             Action::Leave { member_id, reason } => {
-                let group = self.group.clone();
+                let group = self.settings.group_id.clone();
                 self.under_way.spawn(async move {
                     if let Err(error) = requests.leave(member_id, reason).await {
                         debug!(group, %error, "the coordinator did not confirm that the member leaves");
@@ -324,21 +325,35 @@ impl Run {
     }
 
     fn log(&self, note: Note) {
-        let group = self.group.as_str();
+        let group = self.settings.group_id.as_str();
         let member = self.member.generation().member_id.as_str();
         match note {
             Note::CoordinatorFound(broker) => debug!(group, broker, "group coordinator found"),
+            Note::CoordinatorNotFound(reason) => {
+                warn!(
+                    group,
+                    reason, "the group coordinator cannot be found, trying again"
+                );
+            }
             Note::CoordinatorLost(reason) => info!(
                 group,
                 reason, "group coordinator lost, looking for it again"
             ),
             Note::GenerationLost(reason) => warn!(group, reason, "membership lost, joining again"),
-            Note::PollTimeout => warn!(
-                group,
-                member,
-                "no poll for longer than max.poll.interval.ms, so the member leaves the group: processing takes \
-                 too long; raise max.poll.interval.ms or lower max.poll.records"
-            ),
+            Note::PollTimeout => {
+                let limit_ms = self.settings.rebalance_timeout.as_millis() as u64;
+                let hint = match self.settings.user {
+                    "consumer" => {
+                        "processing takes too long: raise max.poll.interval.ms or lower max.poll.records"
+                    }
+                    _ => "raise rebalance.timeout.ms, or find out what keeps it",
+                };
+                let user = self.settings.user;
+                warn!(
+                    group,
+                    member, user, limit_ms, hint, "no poll within the limit, leaving the group"
+                );
+            }
             Note::Joined {
                 generation_id,
                 leader,

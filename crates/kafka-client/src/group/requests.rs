@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::state::{Generation, GroupSettings, JoinAnswer, JoinedMember, SyncAnswer};
+use super::words::{Generation, GroupSettings, JoinAnswer, JoinedMember, SyncAnswer};
 use crate::client::{Client, CoordinatorKind, Lane, Target};
 use crate::connection::{Connection, api_name};
 use crate::error::{ClientError, KafkaErrorCode};
@@ -144,7 +144,7 @@ impl Requests {
     }
 
     pub(super) async fn heartbeat(&self, generation: &Generation) -> Result<(), ClientError> {
-        let connection = self.connection().await?;
+        let connection = self.free_connection().await?;
         let request = HeartbeatRequest::default()
             .with_group_id(self.group())
             .with_generation_id(generation.generation_id)
@@ -156,16 +156,8 @@ impl Requests {
         self.check::<HeartbeatRequest>(response.error_code)
     }
 
-    /// Does not wait in line behind a join that the coordinator has not answered.
     pub(super) async fn leave(&self, member_id: String, reason: String) -> Result<(), ClientError> {
-        let coordinator = self
-            .client
-            .coordinator(CoordinatorKind::Group, &self.settings.group_id)
-            .await?;
-        let connection = self
-            .client
-            .connection_on(coordinator, Lane::Control)
-            .await?;
+        let connection = self.free_connection().await?;
         let mut member = MemberIdentity::default()
             .with_member_id(text(member_id))
             .with_group_instance_id(None)
@@ -184,6 +176,14 @@ impl Requests {
             Some(member) => self.check::<LeaveGroupRequest>(member.error_code),
             None => Ok(()),
         }
+    }
+
+    /// For requests that must not stand in line behind a join or sync, which the coordinator
+    /// answers when the other members are there.
+    async fn free_connection(&self) -> Result<Connection, ClientError> {
+        let (kind, group) = (CoordinatorKind::Group, &self.settings.group_id);
+        let coordinator = self.client.coordinator(kind, group).await?;
+        self.client.connection_on(coordinator, Lane::Control).await
     }
 
     async fn connection(&self) -> Result<Connection, ClientError> {

@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::state::*;
+use super::state::Member;
+use super::words::*;
 use crate::client::Backoff;
 use crate::error::{ClientError, KafkaErrorCode as Code};
 
@@ -113,6 +114,7 @@ fn settings(instance_id: Option<String>) -> GroupSettings {
         group_id: "g".to_owned(),
         group_instance_id: instance_id,
         protocol_type: "consumer".to_owned(),
+        user: "consumer",
         session_timeout: SESSION,
         rebalance_timeout: REBALANCE,
         heartbeat_interval: Duration::from_secs(3),
@@ -712,12 +714,11 @@ impl World {
     }
 
     fn sync(&mut self, to: ReplyTo, generation: &Generation, assignments: Vec<(String, Bytes)>) {
-        let refused = self
-            .identity(generation)
-            .and_then(|()| match self.coordinator.state {
-                CoordinatorState::Preparing { .. } => Err(Code::REBALANCE_IN_PROGRESS),
-                _ => Ok(()),
-            });
+        let preparing = matches!(self.coordinator.state, CoordinatorState::Preparing { .. });
+        let refused = match self.identity(generation) {
+            Ok(()) if preparing => Err(Code::REBALANCE_IN_PROGRESS),
+            identity => identity,
+        };
         if let Err(code) = refused {
             return self.answer(
                 to.0,

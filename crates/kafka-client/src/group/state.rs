@@ -9,208 +9,14 @@
 //! Source: `AbstractCoordinator` and `Heartbeat` in apache/kafka, clients. Where Java's thread that
 //! polls waits inside a call, this machine is in a [`Phase`] and the user answers an event.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::client::Backoff;
+use super::words::{
+    Action, Election, Event, Generation, GroupEvent, GroupSettings, JoinAnswer, Joined, Note,
+    Phase, Prepare, SyncAnswer,
+};
 use crate::error::{ClientError, ErrorKind, KafkaErrorCode as Code};
-
-/// How one member behaves. All times are those of the Java properties of the same name.
-#[derive(Debug, Clone)]
-pub struct GroupSettings {
-    pub group_id: String,
-    /// `group.instance.id`: a static member keeps its place over a restart and never leaves.
-    pub group_instance_id: Option<String>,
-    /// `consumer` or `connect`.
-    pub protocol_type: String,
-    pub session_timeout: Duration,
-    /// `max.poll.interval.ms` of consumers, `rebalance.timeout.ms` of workers: how long the others
-    /// wait for this member in a rebalance, and how long its user may be away.
-    pub rebalance_timeout: Duration,
-    pub heartbeat_interval: Duration,
-    pub retry_backoff: Backoff,
-    pub request_timeout: Duration,
-}
-
-/// Who this member is, to the coordinator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation {
-    /// -1: not a member, or no longer.
-    pub generation_id: i32,
-    /// Empty until the coordinator gave one out.
-    pub member_id: String,
-    /// The protocol that the group agreed on.
-    pub protocol: Option<String>,
-}
-
-impl Generation {
-    pub const NONE_ID: i32 = -1;
-
-    fn none() -> Self {
-        Self {
-            generation_id: Self::NONE_ID,
-            member_id: String::new(),
-            protocol: None,
-        }
-    }
-
-    pub fn is_member(&self) -> bool {
-        self.generation_id != Self::NONE_ID && !self.member_id.is_empty()
-    }
-}
-
-/// What the user of a membership is told. Each but `Failed` asks for one answer.
-#[derive(Debug, Clone)]
-pub enum GroupEvent {
-    /// The group rebalances, or this member is not in it: answer with `join`.
-    ///
-    /// `Prepare::Revoke`: first give up what the rebalance protocol says. When the member has lost
-    /// its generation by now (see [`Generation::is_member`]) everything is lost already.
-    Rejoin(Prepare),
-    /// This member leads: answer with `assign`.
-    Elected(Election),
-    /// The rebalance is complete; nothing to answer.
-    Joined(Joined),
-    /// The group cannot be joined. Nothing more happens until the user asks to rejoin.
-    Failed(ClientError),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prepare {
-    Revoke,
-    /// The rebalance started over before it was complete; what was to be revoked has been.
-    Again,
-}
-
-/// A member as the leader sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JoinedMember {
-    pub member_id: String,
-    pub group_instance_id: Option<String>,
-    pub metadata: Bytes,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Election {
-    pub generation_id: i32,
-    pub leader_id: String,
-    pub protocol: String,
-    pub members: Vec<JoinedMember>,
-    /// A static leader came back to a group that did not change: nothing is to be assigned, but the
-    /// leader has to watch for changes again. (JoinGroup 9)
-    pub skip_assignment: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joined {
-    pub generation_id: i32,
-    pub member_id: String,
-    pub protocol: String,
-    pub leader: bool,
-    pub assignment: Bytes,
-}
-
-/// What wakes the machine.
-#[derive(Debug, Clone)]
-pub enum Event {
-    Tick,
-    /// The user was alive at the time of the step, which may lie in the past.
-    Polled,
-    /// Answer to [`GroupEvent::Rejoin`]: protocols in the order of preference.
-    Join(Vec<(String, Bytes)>),
-    /// Answer to [`GroupEvent::Elected`].
-    Assign(Vec<(String, Bytes)>),
-    /// The user cannot assign; the rebalance fails and is tried again when the error is retriable.
-    AssignFailed(ClientError),
-    /// The user wants a rebalance, or to be in the group at all.
-    RequestRejoin(String),
-    Leave(String),
-    /// A request of the user (a commit) was answered with an error about the membership it was sent with.
-    UserError(Generation, Code),
-    Coordinator(Result<i32, ClientError>),
-    JoinAnswered(u64, Result<JoinAnswer, ClientError>),
-    SyncAnswered(u64, Result<SyncAnswer, ClientError>),
-    HeartbeatAnswered(Generation, Result<(), ClientError>),
-}
-
-#[derive(Debug, Clone)]
-pub struct JoinAnswer {
-    pub generation_id: i32,
-    pub member_id: String,
-    pub protocol_type: Option<String>,
-    pub protocol: Option<String>,
-    pub leader: String,
-    /// Only the leader is told.
-    pub members: Vec<JoinedMember>,
-    pub skip_assignment: bool,
-    /// With `MEMBER_ID_REQUIRED` only `member_id` means something.
-    pub member_id_required: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct SyncAnswer {
-    pub protocol_type: Option<String>,
-    pub protocol: Option<String>,
-    pub assignment: Bytes,
-}
-
-/// What the loop has to do. Answers come back as events with the same number or generation.
-#[derive(Debug, Clone)]
-pub enum Action {
-    FindCoordinator,
-    Join {
-        attempt: u64,
-        member_id: String,
-        protocols: Vec<(String, Bytes)>,
-        reason: String,
-    },
-    Sync {
-        attempt: u64,
-        generation: Generation,
-        assignments: Vec<(String, Bytes)>,
-    },
-    Heartbeat(Generation),
-    Leave {
-        member_id: String,
-        reason: String,
-    },
-    Notify(GroupEvent),
-    /// For the log of the loop.
-    Note(Note),
-}
-
-/// What an operator should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    CoordinatorFound(i32),
-    CoordinatorLost(String),
-    GenerationLost(String),
-    /// The user was away for longer than `rebalance_timeout`.
-    PollTimeout,
-    Joined {
-        generation_id: i32,
-        leader: bool,
-    },
-    RejoinRequested(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Not in the group and not asked to be.
-    Outside,
-    /// The user was told to prepare and has not answered.
-    Preparing,
-    /// The join is to be sent, or is under way.
-    Joining,
-    /// Leads, and the user has not answered with assignments.
-    Assigning,
-    Syncing,
-    Stable,
-    /// Gave up with an error.
-    Failed,
-}
 
 /// One member. See the module.
 #[derive(Debug)]
@@ -361,9 +167,10 @@ impl Member {
     fn proceed(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if self.beats() && now >= self.heartbeat.poll_ends_at {
             actions.push(Action::Note(Note::PollTimeout));
-            self.leave("consumer poll timeout has expired.", actions);
+            let reason = format!("{} poll timeout has expired.", self.settings.user);
+            self.leave(&reason, actions);
             self.rejoin_needed = true;
-            self.rejoin_reason = "consumer pro-actively leaving the group".to_owned();
+            self.rejoin_reason = format!("{} pro-actively leaving the group", self.settings.user);
         }
         if self.rejoin_needed && matches!(self.phase, Phase::Outside | Phase::Stable) {
             self.phase = Phase::Preparing;
@@ -667,24 +474,20 @@ impl Member {
     }
 
     fn on_user_error(&mut self, sent: &Generation, code: Code, actions: &mut Vec<Action>) {
+        let current = *sent == self.generation;
         match code {
-            Code::COORDINATOR_NOT_AVAILABLE | Code::NOT_COORDINATOR => {
-                if self.coordinator.take().is_some() {
-                    actions.push(Action::Note(Note::CoordinatorLost(format!(
-                        "error response {code}"
-                    ))));
-                    self.find_at = None;
-                }
-            }
-            Code::REBALANCE_IN_PROGRESS
-                if *sent == self.generation && self.phase == Phase::Stable =>
+            Code::COORDINATOR_NOT_AVAILABLE | Code::NOT_COORDINATOR
+                if self.coordinator.take().is_some() =>
             {
-                self.ask_to_rejoin(
-                    "offset commit failed since group is already rebalancing",
-                    actions,
-                );
+                let lost = Note::CoordinatorLost(format!("error response {code}"));
+                actions.push(Action::Note(lost));
+                self.find_at = None;
             }
-            Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION if *sent == self.generation => {
+            Code::REBALANCE_IN_PROGRESS if current && self.phase == Phase::Stable => {
+                let reason = "offset commit failed since group is already rebalancing";
+                self.ask_to_rejoin(reason, actions);
+            }
+            Code::UNKNOWN_MEMBER_ID | Code::ILLEGAL_GENERATION if current => {
                 let reason = format!("encountered {code} from OFFSET_COMMIT response");
                 self.lose_generation(&reason, Forget::of(code), actions);
             }
@@ -708,6 +511,9 @@ impl Member {
                 actions.push(Action::Note(Note::CoordinatorFound(broker)));
             }
             Err(error) if error.is_retriable() || error.is(Code::COORDINATOR_NOT_AVAILABLE) => {
+                if self.find_failures == 0 {
+                    actions.push(Action::Note(Note::CoordinatorNotFound(error.to_string())));
+                }
                 self.find_at = Some(now + self.settings.retry_backoff.delay(self.find_failures));
                 self.find_failures = self.find_failures.saturating_add(1);
             }

@@ -244,7 +244,7 @@ impl State {
         self.check_size(BATCH_OVERHEAD + record_bytes)?;
         if self.partitions[index as usize].open.is_some() {
             self.close_open(index);
-            self.has_news = true;
+            self.has_news |= self.is_news(index);
         }
         let topic = self.partitions[index as usize].topic;
         let capacity = self
@@ -253,9 +253,10 @@ impl State {
             .max(BATCH_OVERHEAD + record_bytes);
         if self.used_bytes > 0 && self.used_bytes + capacity > self.config.buffer_memory_bytes {
             self.wanted_bytes = Some(capacity);
-            self.has_news = true;
+            self.has_news |= self.is_news(index);
             return Err(AppendError::Full);
         }
+        self.wanted_bytes = None;
         self.used_bytes += capacity;
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -275,7 +276,7 @@ impl State {
             partition.is_active = true;
             self.active.push(index);
         }
-        self.has_news = true;
+        self.has_news |= self.is_news(index);
         Ok(())
     }
 

@@ -8,7 +8,9 @@
 use tokio::time::Instant;
 
 use super::batch::{BatchId, Body};
-use super::state::{Leader, Produced, ProducedBatch, State, Written};
+use super::ending::Written;
+use super::messages::{Leader, Produced, ProducedBatch};
+use super::state::State;
 use crate::error::{ClientError, KafkaErrorCode};
 
 /// What is known about a batch after its request.
@@ -25,6 +27,34 @@ pub(super) enum Outcome {
     NotSent(ClientError),
     /// It may be in the log, or not.
     Lost(ClientError),
+}
+
+impl Outcome {
+    /// Whether the batch may be in the log, by this outcome alone. When in doubt it may.
+    fn may_be_written(&self) -> bool {
+        use KafkaErrorCode as Code;
+        match self {
+            Outcome::Written(_) | Outcome::Lost(_) => true,
+            Outcome::NotSent(_) => false,
+            Outcome::Refused { code, .. } => !matches!(
+                *code,
+                Code::MESSAGE_TOO_LARGE
+                    | Code::RECORD_LIST_TOO_LARGE
+                    | Code::INVALID_RECORD
+                    | Code::INVALID_TIMESTAMP
+                    | Code::INVALID_TOPIC_EXCEPTION
+                    | Code::TOPIC_AUTHORIZATION_FAILED
+                    | Code::CLUSTER_AUTHORIZATION_FAILED
+                    | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT
+                    | Code::UNSUPPORTED_COMPRESSION_TYPE
+                    | Code::NOT_LEADER_OR_FOLLOWER
+                    | Code::UNKNOWN_TOPIC_OR_PARTITION
+                    | Code::NOT_ENOUGH_REPLICAS
+                    | Code::OUT_OF_ORDER_SEQUENCE_NUMBER
+                    | Code::INVALID_PRODUCER_EPOCH
+            ),
+        }
+    }
 }
 
 /// What a refused or lost batch gets.
@@ -65,11 +95,8 @@ impl State {
         }
         let batch = &mut self.batches[id];
         batch.body = Body::Sealed(bytes, producer);
-        let never_written = !batch.maybe_written
-            && matches!(outcome, Outcome::Refused { .. } | Outcome::NotSent(_));
-        if matches!(outcome, Outcome::Lost(_)) {
-            batch.maybe_written = true;
-        }
+        batch.maybe_written |= outcome.may_be_written();
+        let never_written = !batch.maybe_written;
         match self.verdict(id, &outcome) {
             Verdict::Written(written) => self.complete(id, written),
             // The caller has been told that it failed; do not write it after all.
@@ -139,12 +166,16 @@ impl State {
         use KafkaErrorCode as Code;
         let batch = &self.batches[id];
         let partition = &mut self.partitions[batch.partition as usize];
-        let (Some(producer), Some(sequences)) = (batch.producer, &mut partition.sequences) else {
+        let Some(producer) = batch.producer else {
+            return false;
+        };
+        let is_first = !partition.has_unanswered_before(&self.batches, producer.base_sequence);
+        let Some(sequences) = &mut partition.sequences else {
             return false;
         };
         match code {
             Code::OUT_OF_ORDER_SEQUENCE_NUMBER => {
-                sequences.out_of_order(producer.base_sequence);
+                sequences.out_of_order(producer.base_sequence, is_first);
                 true
             }
             Code::UNKNOWN_PRODUCER_ID

@@ -105,6 +105,8 @@ pub(super) struct Batch {
     pub producer: Option<ProducerState>,
     /// Times that it was given to a connection.
     pub attempts: u32,
+    /// The broker of the last attempt.
+    pub sent_to: Option<i32>,
     /// A request with it ended without an answer: it may be in the log.
     pub maybe_written: bool,
     /// Not before this; `None`: at once.

@@ -1,8 +1,8 @@
 //! The producer: records in, one acknowledgement per batch out.
 //!
 //! Lives here: [`Producer`], its [`Appender`] and [`Acknowledgements`], and what they share.
-//! Lives elsewhere: records into batches (`accumulate`), decisions (`state`, `answer`, `partition`,
-//! `sequence`), requests (`sender`).
+//! Lives elsewhere: records into batches (`accumulate`), decisions (`state`, `answer`, `ending`,
+//! `partition`, `sequence`), requests (`sender`).
 //! Never here: a converter, a source partition, an offset; a record is bytes and a [`Token`].
 //!
 //! One task feeds a producer. It takes an [`Appender`] for the records that it has, which locks the
@@ -13,6 +13,8 @@
 mod accumulate;
 mod answer;
 mod batch;
+mod ending;
+mod messages;
 mod partition;
 mod sender;
 mod sequence;
@@ -30,15 +32,19 @@ use tokio::time::Instant;
 
 pub use accumulate::{AppendError, Record, Topic};
 pub use batch::{Run, Runs, Token};
-pub use state::{Acknowledged, Written};
+pub use ending::{Acknowledged, Written};
 
+use messages::{Action, Config, Event};
 use sender::{Sender, leaders_of};
-use state::{Action, Config, Event, State};
+use state::State;
 
 use crate::client::{Client, Refresh};
 use crate::error::{ClientError, KafkaErrorCode};
 use crate::metadata::ClusterMetadata;
 use crate::settings::{Compression, ProducerSettings};
+
+/// How often a full producer looks for a little room while there is not plenty.
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Sends records to one cluster. Owned by the task that feeds it.
 ///
@@ -67,14 +73,16 @@ struct Shared {
     state: Mutex<State>,
     /// For the sender: look again.
     wake: Notify,
-    /// For `ready` and `flush`: memory was freed, batches were acknowledged.
+    /// For `ready`: there is plenty of room again.
+    room: Notify,
+    /// For `flush` and `close`: batches were acknowledged.
     progress: Notify,
     acknowledged: Notify,
-    ended: Mutex<Ended>,
+    phase: Mutex<Phase>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum Phase {
     Running,
     /// As soon as everything is acknowledged.
     Closing,
@@ -124,9 +132,10 @@ impl Producer {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(config, seed())),
             wake: Notify::new(),
+            room: Notify::new(),
             progress: Notify::new(),
             acknowledged: Notify::new(),
-            ended: Mutex::new(Ended::Running),
+            phase: Mutex::new(Phase::Running),
         });
         let sender = Sender {
             shared: shared.clone(),
@@ -245,8 +254,8 @@ impl Producer {
     pub async fn ready(&mut self) -> Result<(), ClientError> {
         let deadline = Instant::now() + self.max_block;
         loop {
-            let progress = self.shared.progress.notified();
-            {
+            let plenty = self.shared.room.notified();
+            let wanted = {
                 let state = self.shared.state();
                 if let Some(error) = &state.refusal {
                     return Err(error.clone());
@@ -254,15 +263,18 @@ impl Producer {
                 if state.has_room() {
                     return Ok(());
                 }
-            }
-            if tokio::time::timeout_at(deadline, progress).await.is_err() {
-                let wanted = self.shared.state().wanted_bytes.unwrap_or(0);
+                state.wanted_bytes.unwrap_or(0)
+            };
+            let now = Instant::now();
+            if now >= deadline {
                 return Err(ClientError::retriable(format!(
                     "Failed to allocate {wanted} bytes within the configured max blocking time {} ms.",
                     self.max_block.as_millis()
                 ))
                 .with_code(KafkaErrorCode::REQUEST_TIMED_OUT));
             }
+            // Plenty may not come while one partition is stuck; then a little will do.
+            _ = tokio::time::timeout_at(deadline.min(now + ROOM_CHECK_INTERVAL), plenty).await;
         }
     }
 
@@ -344,7 +356,7 @@ impl Acknowledgements {
     pub async fn recv(&mut self, into: &mut Vec<Acknowledged>) -> bool {
         loop {
             // Looked at before the queue: what comes before the end is taken.
-            let ended = self.0.ended() == Ended::Ended;
+            let ended = self.0.phase() == Phase::Ended;
             if self.try_recv(into) {
                 return true;
             }
@@ -362,9 +374,13 @@ impl Acknowledgements {
         if !state.has_acknowledged() {
             return false;
         }
+        let was_full = state.wanted_bytes.is_some();
         state.take_acknowledged(into);
+        let has_room = was_full && state.wanted_bytes.is_none();
         drop(state);
-        self.0.progress.notify_waiters();
+        if has_room {
+            self.0.room.notify_waiters();
+        }
         true
     }
 }
@@ -376,24 +392,32 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self) -> Ended {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step(&self, events: impl IntoIterator<Item = Event>) -> (Vec<Action>, Option<Instant>) {
         let mut state = self.state();
+        let was_full = state.wanted_bytes.is_some();
         let actions = state.step(events, Instant::now());
-        let (wake, has_acknowledged) = (state.wake(), state.has_acknowledged());
-        drop(state);
-        self.tell(has_acknowledged);
+        let wake = state.wake();
+        self.tell(state, was_full);
         (actions, wake)
     }
 
-    fn tell(&self, has_acknowledged: bool) {
-        if has_acknowledged {
+    /// Wakes those for whom something changed.
+    fn tell(&self, state: MutexGuard<'_, State>, was_full: bool) {
+        let has_acknowledged = state.has_acknowledged();
+        let has_room = was_full && state.wanted_bytes.is_none();
+        let has_ended = state.refusal.is_some();
+        drop(state);
+        if has_acknowledged || has_ended {
             self.acknowledged.notify_one();
+            self.progress.notify_waiters();
         }
-        self.progress.notify_waiters();
+        if has_room || has_ended {
+            self.room.notify_waiters();
+        }
     }
 
     /// What the metadata says about the topics of this producer.
@@ -415,29 +439,27 @@ impl Shared {
 
     fn close(&self, event: Event) {
         {
-            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            if *ended == Ended::Running {
-                *ended = Ended::Closing;
+            let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+            if *phase == Phase::Running {
+                *phase = Phase::Closing;
             }
         }
         let mut state = self.state();
         state.apply(event, Instant::now());
-        let has_acknowledged = state.has_acknowledged();
-        drop(state);
-        self.tell(has_acknowledged);
+        self.tell(state, true);
         self.wake.notify_one();
     }
 
     /// Whether the sender has nothing left to do.
     fn is_finished(&self) -> bool {
-        self.ended() != Ended::Running && self.state().is_idle()
+        self.phase() != Phase::Running && self.state().is_idle()
     }
 
     /// The end of the sender.
     fn end(&self, error: ClientError) {
         self.state().apply(Event::Abort(error), Instant::now());
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Ended::Ended;
-        self.tell(true);
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Phase::Ended;
+        self.tell(self.state(), true);
     }
 
     async fn until(&self, is_true: impl Fn(&State) -> bool) {

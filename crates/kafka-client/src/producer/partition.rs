@@ -132,7 +132,18 @@ impl Partition {
             return false;
         }
         match batches[id].producer {
-            None => sequences.is_settled() && sequences.producer().id == current.id,
+            // The broker remembers the last five batches, to know a duplicate again. A retry, or a
+            // batch under way to a former leader, may be in the log already; five later ones would
+            // make the broker forget it. On one connection answers come in order, so those that are
+            // sent for the first time cannot run ahead of each other.
+            None => {
+                sequences.is_settled()
+                    && sequences.producer().id == current.id
+                    && self.on_wire.iter().all(|other| {
+                        let other = &batches[*other];
+                        other.attempts == 1 && other.sent_to == self.leader
+                    })
+            }
             // A retry goes after everything before it is answered.
             Some(producer) => !self.on_wire.iter().any(|other| {
                 let other = batches[*other].producer;
@@ -146,6 +157,14 @@ impl Partition {
         self.queue
             .front()
             .is_some_and(|id| batches[*id].producer.is_some())
+    }
+
+    /// Whether a batch with earlier sequence numbers is on the wire or waits to be sent again.
+    pub fn has_unanswered_before(&self, batches: &Batches, base_sequence: i32) -> bool {
+        self.queue.iter().chain(&self.on_wire).any(|other| {
+            let other = batches[*other].producer;
+            other.is_some_and(|other| is_before(other.base_sequence, base_sequence))
+        })
     }
 
     /// Puts a batch back among the others, in the order of their records.

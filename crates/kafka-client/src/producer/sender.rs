@@ -5,8 +5,10 @@
 //! Never here: a record. The lock on the state is held for a step, never across an `.await`.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +20,6 @@ use kafka_protocol::messages::{InitProducerIdRequest, ProduceResponse, TopicName
 use kafka_protocol::protocol::StrBytes;
 use kafka_wire::batch::{split_in_two, with_producer};
 use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Compressor, Decompressor, ProducerState};
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -26,8 +27,9 @@ use tracing::{debug, warn};
 use super::Shared;
 use super::answer::Outcome;
 use super::batch::{BatchId, Body};
+use super::ending::Written;
+use super::messages::{Action, Event, Leader, Outgoing, Produced, ProducedBatch};
 use super::sequence::ProducerId;
-use super::state::{Action, Event, Leader, Outgoing, Produced, ProducedBatch, Written};
 use crate::client::{Client, Target};
 use crate::connection::{Connection, Pending};
 use crate::error::{ClientError, KafkaErrorCode};
@@ -97,54 +99,48 @@ impl Drop for Ending {
     }
 }
 
-/// Connections, and the tasks that wait for what they bring. Ends them when it is dropped.
+/// Connections, and what is asked on them.
+#[derive(Default)]
 struct Links {
-    tell: mpsc::UnboundedSender<Done>,
     connections: HashMap<i32, Connection>,
-    /// Per broker a task that awaits answers in the order of the requests, so that batches are
-    /// acknowledged in that order. Bounded by the requests in flight.
-    answers: HashMap<i32, mpsc::UnboundedSender<Asked>>,
-    tasks: JoinSet<()>,
+    /// Per broker in the order of the requests. Answers are taken in that order, so that batches are
+    /// acknowledged in it.
+    asked: HashMap<i32, VecDeque<Asked>>,
 }
 
 impl Links {
-    fn spawn(&mut self, task: impl Future<Output = Done> + Send + 'static) {
-        let tell = self.tell.clone();
-        self.tasks.spawn(async move {
-            // Nobody listens any more when the sender has ended.
-            _ = tell.send(task.await);
-        });
+    /// The next answer of any broker; pending while nothing is asked.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+        for (broker, asked) in &mut self.asked {
+            if let Some(first) = asked.front_mut()
+                && let Poll::Ready(result) = Pin::new(&mut first.answer).poll(cx)
+                && let Some(Asked { sent, .. }) = asked.pop_front()
+            {
+                return Poll::Ready(Done::Produced {
+                    broker: *broker,
+                    sent,
+                    result,
+                });
+            }
+        }
+        Poll::Pending
     }
 
-    fn await_answer(&mut self, broker: i32, asked: Asked) {
-        let answers = self.answers.entry(broker).or_insert_with(|| {
-            let (answers, mut queue) = mpsc::unbounded_channel::<Asked>();
-            let tell = self.tell.clone();
-            self.tasks.spawn(async move {
-                while let Some(Asked { sent, answer }) = queue.recv().await {
-                    let result = answer.await;
-                    _ = tell.send(Done::Produced {
-                        broker,
-                        sent,
-                        result,
-                    });
-                }
-            });
-            answers
-        });
-        answers
-            .send(asked)
-            .unwrap_or_else(|_| unreachable!("its task lives as long as the sender"));
+    /// The answers that are there already.
+    async fn take_answers(&mut self, done: &mut Vec<Done>) {
+        poll_fn(|cx| {
+            while let Poll::Ready(answer) = self.poll_answer(cx) {
+                done.push(answer);
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 }
 
-/// A task that panicked had batches; without them the producer must not go on.
-fn rethrow(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
-    }
+/// A task that panicked had something to tell; without it the producer must not go on.
+fn rethrow(error: JoinError) -> Done {
+    std::panic::resume_unwind(error.into_panic())
 }
 
 impl Sender {
@@ -152,15 +148,12 @@ impl Sender {
     pub async fn run(mut self) {
         let _ending = Ending(self.shared.clone());
         let mut metadata = self.client.watch_metadata();
-        let (tell, mut done) = mpsc::unbounded_channel();
-        let mut links = Links {
-            tell,
-            connections: HashMap::new(),
-            answers: HashMap::new(),
-            tasks: JoinSet::new(),
-        };
+        let mut links = Links::default();
+        // Connecting, and asking for a producer id.
+        let mut tasks: JoinSet<Done> = JoinSet::new();
         let mut jobs: VecDeque<Job> = VecDeque::new();
         let mut events = Vec::new();
+        let mut done = Vec::new();
         loop {
             if metadata.has_changed().unwrap_or(false) {
                 let snapshot = metadata.borrow_and_update().clone();
@@ -177,14 +170,16 @@ impl Sender {
                     }
                     Action::Connect { broker } => {
                         let client = self.client.clone();
-                        links.spawn(async move {
+                        tasks.spawn(async move {
                             Done::Connected {
                                 broker,
                                 result: client.connection(broker).await,
                             }
                         });
                     }
-                    Action::InitProducerId => links.spawn(init_producer_id(self.client.clone())),
+                    Action::InitProducerId => {
+                        _ = tasks.spawn(init_producer_id(self.client.clone()))
+                    }
                     Action::RefreshMetadata => self.client.request_metadata_refresh(),
                     Action::Compress { batch, records } => {
                         jobs.push_back(Job::Compress { batch, records })
@@ -198,17 +193,24 @@ impl Sender {
                 tokio::task::yield_now().await;
             } else if events.is_empty() {
                 tokio::select! {
-                    Some(done) = done.recv() => events.push(self.done(done, &mut links)),
-                    Some(ended) = links.tasks.join_next() => rethrow(ended),
+                    answer = poll_fn(|cx| links.poll_answer(cx)) => done.push(answer),
+                    Some(finished) = tasks.join_next() => {
+                        done.push(finished.unwrap_or_else(rethrow));
+                    }
                     () = self.shared.wake.notified() => {}
                     // The loop looks at it first.
                     _ = metadata.changed() => metadata.mark_changed(),
                     () = sleep_until(wake) => {}
                 }
             }
-            while let Ok(done) = done.try_recv() {
-                events.push(self.done(done, &mut links));
+            links.take_answers(&mut done).await;
+            while let Some(finished) = tasks.try_join_next() {
+                done.push(finished.unwrap_or_else(rethrow));
             }
+            events.extend(
+                done.drain(..)
+                    .map(|done| self.done(done, &mut links.connections)),
+            );
         }
     }
 
@@ -256,7 +258,11 @@ impl Sender {
         };
         match enqueued {
             Ok(answer) => {
-                links.await_answer(broker, Asked { sent, answer });
+                links
+                    .asked
+                    .entry(broker)
+                    .or_default()
+                    .push_back(Asked { sent, answer });
                 None
             }
             Err(error) => {
@@ -272,13 +278,13 @@ impl Sender {
         }
     }
 
-    fn done(&self, done: Done, links: &mut Links) -> Event {
+    fn done(&self, done: Done, connections: &mut HashMap<i32, Connection>) -> Event {
         match done {
             Done::Connected {
                 broker,
                 result: Ok(connection),
             } => {
-                links.connections.insert(broker, connection);
+                connections.insert(broker, connection);
                 Event::Connected { broker }
             }
             Done::Connected {
@@ -301,12 +307,8 @@ impl Sender {
                 result: Err(error),
             } => {
                 warn!(broker, %error, "a produce request ended without an answer");
-                if links
-                    .connections
-                    .get(&broker)
-                    .is_some_and(Connection::is_closed)
-                {
-                    links.connections.remove(&broker);
+                if connections.get(&broker).is_some_and(Connection::is_closed) {
+                    connections.remove(&broker);
                 }
                 Event::Produced(produced(broker, Duration::ZERO, sent, |_| {
                     Outcome::Lost(error.clone())

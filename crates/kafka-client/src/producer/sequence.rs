@@ -105,10 +105,12 @@ impl Sequences {
         self.holes.retain(|hole| is_before(expected, *hole));
     }
 
-    pub fn out_of_order(&mut self, base: i32) -> OutOfOrder {
+    /// `is_first`: no batch with earlier numbers is unanswered. Only then nothing that may be in the
+    /// log gets new numbers.
+    pub fn out_of_order(&mut self, base: i32, is_first: bool) -> OutOfOrder {
         // Below what it expects: it lost this producer's numbers in between, and took later ones.
         let never_taken = !is_before(self.expected, base);
-        if self.holes.contains(&base) || (self.holes.is_empty() && never_taken) {
+        if is_first && (self.holes.contains(&base) || (self.holes.is_empty() && never_taken)) {
             self.bump = true;
             OutOfOrder::NewEpoch
         } else {
@@ -185,17 +187,22 @@ mod tests {
             (20, OutOfOrder::WaitForEarlier),
         ] {
             let mut sequences = after_three_batches_of_ten();
-            assert_eq!(sequences.out_of_order(base), expect, "base {base}");
+            assert_eq!(sequences.out_of_order(base, true), expect, "base {base}");
             assert_eq!(sequences.wants_new_epoch(), expect == OutOfOrder::NewEpoch);
         }
         let mut sequences = after_three_batches_of_ten();
         sequences.acknowledged(10);
-        assert_eq!(sequences.out_of_order(20), OutOfOrder::WaitForEarlier);
-        assert_eq!(sequences.out_of_order(10), OutOfOrder::NewEpoch);
+        assert_eq!(sequences.out_of_order(20, true), OutOfOrder::WaitForEarlier);
+        assert_eq!(sequences.out_of_order(10, true), OutOfOrder::NewEpoch);
+
+        let mut earlier = after_three_batches_of_ten();
+        earlier.failed(10, 20, true);
+        assert_eq!(earlier.out_of_order(20, false), OutOfOrder::WaitForEarlier);
+        assert_eq!(earlier.out_of_order(20, true), OutOfOrder::NewEpoch);
 
         let mut overtaken = after_three_batches_of_ten();
         overtaken.acknowledged(20);
-        assert_eq!(overtaken.out_of_order(10), OutOfOrder::NewEpoch);
+        assert_eq!(overtaken.out_of_order(10, true), OutOfOrder::NewEpoch);
     }
 
     #[test]
@@ -220,8 +227,8 @@ mod tests {
         );
         assert_eq!(written.assign(1).base_sequence, 30);
 
-        assert_eq!(sequences.out_of_order(20), OutOfOrder::WaitForEarlier);
-        assert_eq!(sequences.out_of_order(10), OutOfOrder::NewEpoch);
+        assert_eq!(sequences.out_of_order(20, true), OutOfOrder::WaitForEarlier);
+        assert_eq!(sequences.out_of_order(10, true), OutOfOrder::NewEpoch);
         assert_eq!(sequences.start_new_epoch(), Ok(()));
         let assigned = sequences.assign(10);
         assert_eq!((assigned.epoch, assigned.base_sequence), (1, 0));

@@ -1,156 +1,29 @@
 //! What a producer decides: which batch goes where and when, and what an answer means.
 //!
-//! Lives here: [`State`] and its `step`: events in, actions out; drain, expiry, epochs, memory.
+//! Lives here: [`State`] and its `step`: events in, actions out; drain, epochs, memory.
 //! Lives elsewhere: adding records (`accumulate`), what a broker's answer does to a batch (`answer`),
-//! one partition (`partition`), carrying the actions out (`sender`).
+//! how batches end (`ending`), one partition (`partition`), carrying the actions out (`sender`).
 //! Never here: an `.await`, a socket, a clock; `now` is an argument.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_wire::batch::UnsealedBatch;
-use kafka_wire::{
-    BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState, SplitPart, WireError,
-};
+use kafka_wire::{BatchHeader, BatchKind, Codec, Compressor, ProducerState, SplitPart, WireError};
 use tokio::time::Instant;
 
 use super::accumulate::TopicState;
-use super::answer::Outcome;
-use super::batch::{Batch, BatchId, Batches, Body, Runs};
+use super::batch::{Batch, BatchId, Batches, Body};
+use super::ending::Acknowledged;
+use super::messages::{Action, Config, Event, Leader, Outgoing, Produced};
 use super::partition::{Head, NeedsProducerId, Ordering, Partition};
 use super::sequence::ProducerId;
-use crate::client::Backoff;
-use crate::error::{ClientError, KafkaErrorCode};
-use crate::settings::Partitioner;
+use crate::error::ClientError;
 
-/// The part of the settings that decisions rest on.
-#[derive(Debug, Clone)]
-pub(super) struct Config {
-    pub codec: Codec,
-    pub idempotent: bool,
-    pub batch_size_bytes: usize,
-    pub buffer_memory_bytes: usize,
-    pub max_request_bytes: usize,
-    pub linger: Duration,
-    pub delivery_timeout: Duration,
-    pub retries: u32,
-    pub max_in_flight: usize,
-    pub partitioner: Partitioner,
-    pub backoff: Backoff,
-}
-
-/// Everything that can wake the sender, beside new records and time. Closed on purpose.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// What the metadata says about a topic now. `None`: nothing, it is gone or never was.
-    Leaders {
-        topic: u32,
-        partitions: Option<Vec<Leader>>,
-    },
-    Connected {
-        broker: i32,
-    },
-    ConnectFailed {
-        broker: i32,
-        error: ClientError,
-    },
-    ProducerId(Result<ProducerId, ClientError>),
-    Compressed {
-        batch: BatchId,
-        result: Result<UnsealedBatch, WireError>,
-        buffer: Option<Vec<u8>>,
-    },
-    Split {
-        batch: BatchId,
-        result: Result<[SplitPart; 2], WireError>,
-    },
-    Produced(Produced),
-    /// No more records; send what there is.
-    Close,
-    /// Give up on everything.
-    Abort(ClientError),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leader {
-    pub broker: Option<i32>,
-    pub epoch: i32,
-}
-
-/// The end of a produce request, however it ended.
-#[derive(Debug)]
-pub(super) struct Produced {
-    pub broker: i32,
-    pub throttle: Duration,
-    pub batches: Vec<ProducedBatch>,
-}
-
-#[derive(Debug)]
-pub(super) struct ProducedBatch {
-    pub id: BatchId,
-    pub bytes: Bytes,
-    pub producer: ProducerState,
-    pub outcome: Outcome,
-}
-
-#[derive(Debug)]
-pub(super) enum Action {
-    Connect {
-        broker: i32,
-    },
-    RefreshMetadata,
-    InitProducerId,
-    Compress {
-        batch: BatchId,
-        records: BatchBuilder,
-    },
-    Split {
-        batch: BatchId,
-        bytes: Bytes,
-    },
-    Send {
-        broker: i32,
-        batches: Vec<Outgoing>,
-    },
-}
-
-/// A batch in a produce request.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub id: BatchId,
-    pub topic: Arc<str>,
-    pub partition: i32,
-    pub body: Body,
-    pub producer: ProducerState,
-}
-
-/// What became of a batch; each record that was appended is told about exactly once.
-#[derive(Debug, Clone)]
-pub struct Acknowledged {
-    pub topic: Arc<str>,
-    pub partition: i32,
-    pub records: u32,
-    /// The tokens of its records, in their order.
-    pub runs: Runs,
-    pub result: Result<Written, ClientError>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// Of the first record; the others follow. `None`: the broker did not say (`acks=0`, or it had
-    /// the batch already and no longer knows where).
-    pub base_offset: Option<i64>,
-    /// Set when the topic has `message.timestamp.type=LogAppendTime`.
-    pub log_append_time_ms: Option<i64>,
-}
-
-/// Counts against `buffer.memory` until the caller has taken an acknowledgement, so that their
-/// queue is bounded too.
-const ACKNOWLEDGED_BYTES: usize = 256;
-/// Used buffers that are kept for new batches.
-const SPARE_BUFFERS_MAX: usize = 32;
+/// The part of `buffer.memory` that is kept as used buffers for new batches, beside it; and that is
+/// waited for before a full producer takes records again, so that it does not wake up per batch.
+const MEMORY_PART: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -173,7 +46,7 @@ pub(super) struct State {
     pub(super) active: Vec<u32>,
     brokers: BTreeMap<i32, Broker>,
     producer_id: Id,
-    acknowledged: Vec<Acknowledged>,
+    pub(super) acknowledged: Vec<Acknowledged>,
     /// Batches by serial that are not acknowledged; a split batch counts twice.
     pub(super) outstanding: BTreeMap<u64, u32>,
     /// Batches with a smaller serial do not linger.
@@ -185,7 +58,7 @@ pub(super) struct State {
     pub(super) to_split: Vec<(BatchId, Bytes)>,
     pub(super) wants_metadata: bool,
     metadata_not_before: Option<Instant>,
-    wake: Option<Instant>,
+    pub(super) wake: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -303,20 +176,16 @@ impl State {
         self.flush_before
     }
 
+    /// As `has_room`, with enough of it that it is worth waking somebody up.
+    pub fn has_plenty_of_room(&self) -> bool {
+        let limit = self.config.buffer_memory_bytes;
+        self.has_room() && self.used_bytes <= limit - limit / MEMORY_PART
+    }
+
     /// Whether the record that found no room would find it now.
     pub fn has_room(&self) -> bool {
         let wanted = self.wanted_bytes.unwrap_or(0);
         self.used_bytes + wanted <= self.config.buffer_memory_bytes || self.used_bytes == 0
-    }
-
-    pub fn has_acknowledged(&self) -> bool {
-        !self.acknowledged.is_empty()
-    }
-
-    /// Hands over what was acknowledged, by exchanging the list for an empty one.
-    pub fn take_acknowledged(&mut self, into: &mut Vec<Acknowledged>) {
-        self.release(self.acknowledged.len() * ACKNOWLEDGED_BYTES);
-        into.append(&mut self.acknowledged);
     }
 
     /// Takes note of an event; what follows from it comes with the next step.
@@ -485,6 +354,7 @@ impl State {
                 body: Body::Sealed(part.bytes, sealed_as),
                 producer,
                 attempts: 0,
+                sent_to: None,
                 maybe_written: whole.maybe_written,
                 retry_at: None,
                 expired: false,
@@ -518,58 +388,6 @@ impl State {
                     };
                 }
             }
-        }
-    }
-
-    /// Tells about every batch that is older than `delivery.timeout.ms`, wherever it is.
-    fn expire(&mut self, index: u32, now: Instant) {
-        let timeout = self.config.delivery_timeout;
-        let partition = &mut self.partitions[index as usize];
-        if partition
-            .open
-            .as_ref()
-            .is_some_and(|open| open.created + timeout <= now)
-        {
-            self.close_open(index);
-        }
-        let partition = &self.partitions[index as usize];
-        let all = partition.queue.iter().chain(&partition.on_wire).copied();
-        let mut overdue = Vec::new();
-        for id in all {
-            let batch = &self.batches[id];
-            let deadline = batch.created + timeout;
-            if batch.expired {
-            } else if deadline <= now {
-                overdue.push(id);
-            } else {
-                self.wake = earliest(self.wake, deadline);
-            }
-        }
-        for id in overdue {
-            self.expire_batch(id, now);
-        }
-        if let Some(open) = &self.partitions[index as usize].open {
-            self.wake = earliest(self.wake, open.created + timeout);
-        }
-    }
-
-    fn expire_batch(&mut self, id: BatchId, now: Instant) {
-        let batch = &self.batches[id];
-        let partition = &self.partitions[batch.partition as usize];
-        let error = ClientError::retriable(format!(
-            "Expiring {} record(s) for {}-{}:{} ms has passed since batch creation",
-            batch.records,
-            self.topics[partition.topic as usize].name,
-            partition.number,
-            (now - batch.created).as_millis(),
-        ))
-        .with_code(KafkaErrorCode::REQUEST_TIMED_OUT);
-        if matches!(batch.body, Body::Lent) {
-            // Whoever has it gives it back, and only then it can go.
-            self.acknowledge(id, Err(error));
-            self.batches[id].expired = true;
-        } else {
-            self.fail_queued_batch(id, error);
         }
     }
 
@@ -695,6 +513,7 @@ impl State {
             batch.producer = Some(sequences.assign(batch.records));
         }
         batch.attempts += 1;
+        batch.sent_to = partition.leader;
         batch.retry_at = None;
         Outgoing {
             id,
@@ -813,6 +632,7 @@ impl State {
             body,
             producer: None,
             attempts: 0,
+            sent_to: None,
             maybe_written: false,
             retry_at: None,
             expired: false,
@@ -826,105 +646,32 @@ impl State {
         }
     }
 
-    /// Tells the caller about a batch. The batch stays where it is.
-    pub(super) fn acknowledge(&mut self, id: BatchId, result: Result<Written, ClientError>) {
-        let batch = &mut self.batches[id];
-        let partition = &self.partitions[batch.partition as usize];
-        let topic = &self.topics[partition.topic as usize].name;
-        self.acknowledged.push(Acknowledged {
-            topic: topic.clone(),
-            partition: partition.number,
-            records: batch.records,
-            runs: std::mem::take(&mut batch.runs),
-            result,
-        });
-        self.used_bytes += ACKNOWLEDGED_BYTES;
-        if let Some(left) = self.outstanding.get_mut(&batch.serial) {
-            *left -= 1;
-            if *left == 0 {
-                self.outstanding.remove(&batch.serial);
-            }
-        }
-    }
-
-    /// The end of a batch that is not queued and not on the wire any more.
-    pub(super) fn forget(&mut self, id: BatchId) {
-        let batch = self.batches.remove(id);
-        self.release(batch.reserved_bytes);
-        if let Body::Sealed(bytes, _) = batch.body
-            && let Some(buffer) = BatchBuilder::recycle(bytes)
-        {
-            self.keep_buffer(buffer);
-        }
-    }
-
-    fn keep_buffer(&mut self, buffer: Vec<u8>) {
+    pub(super) fn keep_buffer(&mut self, buffer: Vec<u8>) {
         let usual = buffer.capacity() >= self.config.batch_size_bytes / 2
             && buffer.capacity() <= self.config.batch_size_bytes.saturating_mul(4);
-        if usual && self.spare_buffers.len() < SPARE_BUFFERS_MAX {
+        let spare_bytes = self.config.batch_size_bytes * self.spare_buffers.len();
+        if usual && spare_bytes < self.config.buffer_memory_bytes / MEMORY_PART {
             self.spare_buffers.push(buffer);
         }
     }
 
     pub(super) fn release(&mut self, bytes: usize) {
         self.used_bytes = self.used_bytes.saturating_sub(bytes);
-        if self.has_room() {
+        if self.has_plenty_of_room() {
             self.wanted_bytes = None;
         }
     }
 
-    /// Fails a batch that is queued and that nobody has; its sequence numbers become a hole.
-    pub(super) fn fail_queued_batch(&mut self, id: BatchId, error: ClientError) {
-        if !self.batches[id].expired {
-            self.acknowledge(id, Err(error));
-        }
-        self.remove_queued(id);
-    }
-
-    /// Takes a batch out of its queue whose caller has been told.
-    fn remove_queued(&mut self, id: BatchId) {
-        let batch = &self.batches[id];
-        let (base, end) = (
-            batch.producer.map(|producer| producer.base_sequence),
-            batch.end_sequence(),
-        );
-        let partition = &mut self.partitions[batch.partition as usize];
-        partition.queue.retain(|queued| *queued != id);
-        if let (Some(base), Some(end), Some(sequences)) = (base, end, &mut partition.sequences) {
-            sequences.failed(base, end, false);
-        }
-        self.forget(id);
-    }
-
-    fn fail_queued(&mut self, index: u32, error: &ClientError) {
-        self.close_open(index);
-        let queue: Vec<_> = self.partitions[index as usize]
-            .queue
-            .iter()
-            .copied()
-            .collect();
-        for id in queue {
-            if !matches!(self.batches[id].body, Body::Lent) {
-                self.fail_queued_batch(id, error.clone());
-            } else if !self.batches[id].expired {
-                self.acknowledge(id, Err(error.clone()));
-                self.batches[id].expired = true;
-            }
-        }
-    }
-
-    /// Nothing more is appended or sent; every record is told about.
-    fn abort(&mut self, error: ClientError) {
-        for index in self.active.clone() {
-            self.fail_queued(index, &error);
-            for id in self.partitions[index as usize].on_wire.clone() {
-                if !self.batches[id].expired {
-                    self.acknowledge(id, Err(error.clone()));
-                    self.batches[id].expired = true;
-                }
-            }
-        }
-        self.refusal = Some(error);
+    /// Whether the sender could do something with a batch of this partition that was just opened or
+    /// closed. When requests to its leader are at their limit, the next answer wakes the sender.
+    pub(super) fn is_news(&self, index: u32) -> bool {
+        let leader = self.partitions[index as usize].leader;
+        let busy = leader
+            .and_then(|leader| self.brokers.get(&leader))
+            .is_some_and(|broker| {
+                broker.link == Link::On && broker.in_flight >= self.config.max_in_flight
+            });
+        !busy || self.config.codec != Codec::None
     }
 }
 

@@ -175,7 +175,7 @@ pub fn write_numbered_lines(path: &Path, first: u64, count: u64) -> Result<u64> 
         let noise = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         writeln!(
             out,
-            "{number:012} {noise:020} the quick brown fox jumps over the lazy dog, {noise:019x}"
+            "{number:012} {noise:020} the quick brown fox jumps over the lazy dog, {noise:020x}"
         )?;
     }
     out.flush()?;
