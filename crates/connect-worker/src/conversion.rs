@@ -3,7 +3,7 @@
 //! Lives here: choosing the converters, and running them over one record of either direction.
 //! Lives elsewhere: the converters (`connect_converters`), what becomes of a failed record (`errors`).
 
-use crate::errors::{Stage, Tolerance, describe};
+use crate::errors::{Stage, Tolerance, Which};
 use crate::plugins::Plugins;
 use crate::worker_config::WorkerConfig;
 use bytes::Bytes;
@@ -124,6 +124,9 @@ impl SinkConversion {
         view: &RecordView<'_>,
         timestamp_type: TimestampType,
     ) -> Result<Option<SinkRecord>> {
+        let skip = |this: &Self, stage, error| {
+            this.skip(stage, topic, partition, view, timestamp_type, error)
+        };
         self.headers.clear();
         for header in view.headers() {
             let header = header.map_err(|error| self.corrupt(topic, partition, view, error))?;
@@ -139,7 +142,7 @@ impl SinkConversion {
             key,
         ) {
             Ok(key) => key,
-            Err(error) => return self.skip(Stage::KeyConverter, topic, partition, view, error),
+            Err(error) => return skip(self, Stage::KeyConverter, error),
         };
         let value = view.value.map(|bytes| SharedSlice::part(payload, bytes));
         let value = match self
@@ -149,11 +152,11 @@ impl SinkConversion {
             .to_connect_data_with_headers(topic, &self.headers, value)
         {
             Ok(value) => value,
-            Err(error) => return self.skip(Stage::ValueConverter, topic, partition, view, error),
+            Err(error) => return skip(self, Stage::ValueConverter, error),
         };
         let headers = match self.convert_headers(topic) {
             Ok(headers) => headers,
-            Err(error) => return self.skip(Stage::HeaderConverter, topic, partition, view, error),
+            Err(error) => return skip(self, Stage::HeaderConverter, error),
         };
         let has_time = view.timestamp_ms != -1;
         let record = ConnectRecord {
@@ -199,6 +202,7 @@ impl SinkConversion {
         topic: &str,
         partition: i32,
         view: &RecordView<'_>,
+        timestamp_type: TimestampType,
         error: ConnectError,
     ) -> Result<Option<SinkRecord>> {
         let class = match stage {
@@ -206,9 +210,19 @@ impl SinkConversion {
             Stage::HeaderConverter => &self.converters.header.class,
             _ => &self.converters.value.class,
         };
-        self.tolerance.failed(stage, class, error, || {
-            describe(topic, partition, view.offset)
-        })?;
+        let has_time = view.timestamp_ms != -1;
+        let which = Which::Consumed {
+            topic,
+            partition,
+            offset: view.offset,
+            timestamp: has_time.then_some(view.timestamp_ms),
+            timestamp_type: if has_time {
+                timestamp_type
+            } else {
+                TimestampType::NoTimestampType
+            },
+        };
+        self.tolerance.failed(stage, class, error, which)?;
         Ok(None)
     }
 
@@ -264,7 +278,7 @@ impl SourceConversion {
             headers,
         } = self;
         let topic = &*record.topic;
-        let which = || format!("source record is = {record:?}");
+        let which = Which::Source(record);
         headers.clear();
         for header in &record.headers {
             let converted = converters.header.converter.from_connect_header(

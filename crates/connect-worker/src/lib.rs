@@ -7,6 +7,7 @@
 
 pub mod worker;
 
+mod source_commits;
 mod source_task;
 mod submitted_records;
 

@@ -36,21 +36,19 @@ impl ConnectorOffsets {
         }
     }
 
-    /// What to store for these offsets.
+    /// What to store for an offset: key and value.
     ///
-    /// Fails: when an offset holds anything but primitive values.
+    /// Fails: when the offset holds anything but primitive values.
     pub fn encode(
         &self,
-        offsets: Vec<(Option<SourcePartition>, SourceOffset)>,
-    ) -> Result<RawOffsets> {
-        let encoded = offsets.into_iter().map(|(partition, offset)| {
-            let key = self.key_of(partition.as_ref())?;
-            let offset = offset.to_map();
-            check_flat(&offset)?;
-            let value = self.to_json(&Value::Map(offset))?;
-            Ok((key, Some(value)))
-        });
-        encoded.collect()
+        partition: Option<&SourcePartition>,
+        offset: &SourceOffset,
+    ) -> Result<(Bytes, Bytes)> {
+        let key = self.key_of(partition)?;
+        let offset = offset.to_map();
+        check_flat(&offset)?;
+        let value = self.to_json(&Value::Map(offset))?;
+        Ok((key, value))
     }
 
     /// Stores what [`Self::encode`] made. May block on a disk.
@@ -164,19 +162,17 @@ mod tests {
             Arc::new(MemoryOffsetBackingStore::default()),
         );
         let partition = partition(&[("filename", "test.txt")]);
-        let raw = offsets
-            .encode(vec![(
-                Some(partition.clone()),
-                SourceOffset::Position("position", 42),
-            )])
+        let (key, value) = offsets
+            .encode(Some(&partition), &SourceOffset::Position("position", 42))
             .unwrap();
-        let (key, value) = raw.first_key_value().unwrap();
         assert_eq!(
             key,
             "[\"local-file-source\",{\"filename\":\"test.txt\"}]".as_bytes()
         );
-        assert_eq!(value.as_deref(), Some(b"{\"position\":42}".as_slice()));
-        offsets.store(raw).unwrap();
+        assert_eq!(value, "{\"position\":42}".as_bytes());
+        offsets
+            .store(RawOffsets::from([(key, Some(value))]))
+            .unwrap();
         let read = offsets.offset_of(&partition).unwrap().unwrap();
         assert_eq!(read.get_str("position"), Some(&Value::Int64(42)));
     }
@@ -194,12 +190,11 @@ mod tests {
         let offsets = ConnectorOffsets::new("c", store.clone());
         let partition = partition(&[("a", "1"), ("b", "2")]);
         assert!(offsets.offset_of(&partition).unwrap().is_some());
+        let (key, value) = offsets
+            .encode(Some(&partition), &SourceOffset::Position("x", 2))
+            .unwrap();
         offsets
-            .store(
-                offsets
-                    .encode(vec![(Some(partition), SourceOffset::Position("x", 2))])
-                    .unwrap(),
-            )
+            .store(RawOffsets::from([(key, Some(value))]))
             .unwrap();
         assert_eq!(store.snapshot().len(), 1);
         assert_eq!(store.get(&stored), Some(Bytes::from("{\"x\":2}")));
@@ -209,10 +204,6 @@ mod tests {
     fn nested_offsets_are_refused() {
         let offsets = ConnectorOffsets::new("c", Arc::new(MemoryOffsetBackingStore::default()));
         let nested = Map::from_iter([(Value::text("x"), Value::Array(vec![]))]);
-        assert!(
-            offsets
-                .encode(vec![(None, SourceOffset::Fields(nested))])
-                .is_err()
-        );
+        assert!(offsets.encode(None, &SourceOffset::Fields(nested)).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! Lives here: the hook that notes where a panic came from, and the future that catches it.
 //! Never here: what is done about it (`task`).
 
+use connect_api::ConnectError;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -37,6 +38,12 @@ impl fmt::Display for Panic {
     }
 }
 
+impl From<Panic> for ConnectError {
+    fn from(panic: Panic) -> Self {
+        Self::fatal(format!("{panic}\n{}", panic.trace))
+    }
+}
+
 thread_local! {
     /// Whether a panic on this thread will be caught below.
     static CATCHING: Cell<bool> = const { Cell::new(false) };
@@ -60,9 +67,10 @@ pub async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
     });
     let mut future = pin!(future);
     poll_fn(|context| {
-        CATCHING.set(true);
+        // One caught future may poll another.
+        let before = CATCHING.replace(true);
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        CATCHING.set(false);
+        CATCHING.set(before);
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),

@@ -28,8 +28,8 @@ struct State {
 #[derive(Default)]
 pub struct Requests {
     pub offsets: Vec<(TopicPartition, i64)>,
-    pub pause: Vec<TopicPartition>,
-    pub resume: Vec<TopicPartition>,
+    /// Partitions that the task has paused or resumed; [`SinkContext::paused`] says which.
+    pub pause_or_resume: BTreeSet<TopicPartition>,
     pub commit: bool,
 }
 
@@ -108,7 +108,8 @@ impl SinkTaskContext for SinkContext {
         let mut state = self.state();
         state.check_assigned(partitions, "pause")?;
         state.paused.extend(partitions.iter().cloned());
-        state.requests.pause.extend_from_slice(partitions);
+        let changed = partitions.iter().cloned();
+        state.requests.pause_or_resume.extend(changed);
         Ok(())
     }
 
@@ -118,7 +119,8 @@ impl SinkTaskContext for SinkContext {
         for partition in partitions {
             state.paused.remove(partition);
         }
-        state.requests.resume.extend_from_slice(partitions);
+        let changed = partitions.iter().cloned();
+        state.requests.pause_or_resume.extend(changed);
         Ok(())
     }
 

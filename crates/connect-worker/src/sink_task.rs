@@ -8,6 +8,7 @@
 use crate::connector_config::{TopicsChoice, topics_of};
 use crate::conversion::{Converters, SinkConversion};
 use crate::errors::Tolerance;
+use crate::panics::caught;
 use crate::sink_context::SinkContext;
 use crate::sink_offsets::{CommitPlan, Ignored, SinkOffsets};
 use crate::source_task::wait_while_paused;
@@ -81,7 +82,8 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let now = Instant::now();
     let mut sink = SinkLoop {
         task: parts.task,
-        conversion: SinkConversion::new(parts.converters, parts.tolerance),
+        conversion: SinkConversion::new(parts.converters, parts.tolerance.clone()),
+        tolerance: parts.tolerance,
         consumer,
         context: context.clone(),
         offsets: SinkOffsets::default(),
@@ -96,27 +98,13 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         worker: parts.worker,
         target: parts.target,
     };
-    let started = sink.task.start(context, &parts.task_config).await;
-    let mut result = match started {
-        Ok(()) => {
-            info!("sink task started");
-            sink.report(State::Running);
-            sink.run().await
-        }
-        Err(error) => Err(error),
-    };
-    let all: Vec<TopicPartition> = sink.offsets.assignment().cloned().collect();
-    if let Err(error) = sink.close_partitions(&all).await
-        && result.is_ok()
-    {
-        result = Err(error);
-    }
-    if let Err(error) = sink.task.stop().await {
-        warn!(%error, "task did not stop cleanly");
-    }
+    let result = caught(sink.live(context, &parts.task_config)).await;
+    // After a panic what the task holds is dropped, and nothing asked of it: it might say that records are
+    // safe which it has lost. The others of its group need not wait for its partitions.
     if let Err(error) = sink.consumer.close(LEAVE_MAX).await {
         debug!(%error, "consumer did not leave its group");
     }
+    let result = result.unwrap_or_else(|panic| Err(panic.into()));
     result.map_err(|error| {
         ConnectError::new(
             error.kind(),
@@ -130,6 +118,7 @@ struct SinkLoop {
     id: ConnectorTaskId,
     task: Box<dyn SinkTask>,
     conversion: SinkConversion,
+    tolerance: Arc<Tolerance>,
     consumer: Consumer,
     context: Arc<SinkContext>,
     offsets: SinkOffsets,
@@ -169,6 +158,28 @@ struct Committing {
 }
 
 impl SinkLoop {
+    /// The task's life: started, fed, closed, stopped.
+    async fn live(&mut self, context: Arc<SinkContext>, config: &Properties) -> Result<()> {
+        let mut result = self.task.start(context, config).await;
+        if result.is_ok() {
+            info!("sink task started");
+            self.report(State::Running);
+            result = self.run().await;
+        }
+        let all: Vec<TopicPartition> = self.offsets.assignment().cloned().collect();
+        let closed = self.close_partitions(&all).await;
+        // The first error is the one that counts.
+        match (&result, closed) {
+            (Ok(()), closed) => result = closed,
+            (Err(_), Ok(())) => {}
+            (Err(_), Err(error)) => warn!(%error, "partitions did not close cleanly"),
+        }
+        if let Err(error) = self.task.stop().await {
+            warn!(%error, "task did not stop cleanly");
+        }
+        result
+    }
+
     async fn run(&mut self) -> Result<()> {
         loop {
             if self.target.is_stopping() {
@@ -209,12 +220,13 @@ impl SinkLoop {
     /// Waits for records, but not beyond the next commit, the task's wish or a change of the target state.
     async fn poll(&mut self) -> Result<Option<Polled>> {
         let now = Instant::now();
-        let mut until = self.next_commit;
+        // One commit after the other: the next waits for the end of this one.
+        let mut until = match &self.committing {
+            Some(committing) => committing.deadline,
+            None => self.next_commit,
+        };
         if let Redelivery::At(time) = self.redelivery {
             until = until.min(time);
-        }
-        if let Some(committing) = &self.committing {
-            until = until.min(committing.deadline);
         }
         if let Some(timeout) = self.context.take_timeout() {
             until = until.min(now + timeout);
@@ -229,7 +241,13 @@ impl SinkLoop {
             tokio::select! {
                 biased;
                 () = self.target.changed() => return Ok(None),
-                answer = committed => self.end_commit(answer),
+                answer = committed => {
+                    self.end_commit(answer);
+                    if self.commit_requested {
+                        return Ok(None);
+                    }
+                    until = until.min(self.next_commit);
+                }
                 polled = self.consumer.poll(until.saturating_duration_since(Instant::now())) => {
                     let failed = |cause| ConnectError::fatal("cannot consume").caused_by(cause);
                     return polled.map(Some).map_err(failed);
@@ -266,13 +284,22 @@ impl SinkLoop {
                 debug!(%partition, offset, "rewound by the task");
                 self.seek(&partition, offset);
                 self.offsets.rewind(&partition, offset);
+                // What was refused of it is read again, if the task still wants it.
+                self.drop_pending(std::slice::from_ref(&partition));
             } else {
                 warn!(%partition, offset, "the task wants to go on from an offset of a partition that it does not have");
             }
         }
         if self.paused == Paused::No && self.redelivery == Redelivery::None {
-            self.pause(&client_partitions(&requests.pause));
-            self.resume(&client_partitions(&requests.resume));
+            // The last word counts, whatever the order of the requests was.
+            let paused = self.context.paused();
+            let assigned = requests.pause_or_resume.iter();
+            let assigned = assigned.filter(|partition| self.offsets.is_assigned(partition));
+            let (pause, resume): (Vec<_>, Vec<_>) = assigned
+                .map(|partition| (client_partition(partition), paused.contains(partition)))
+                .partition(|(_, paused)| *paused);
+            self.pause(&pause.into_iter().map(|(it, _)| it).collect::<Vec<_>>());
+            self.resume(&resume.into_iter().map(|(it, _)| it).collect::<Vec<_>>());
         }
         self.commit_requested |= requests.commit;
     }
@@ -328,16 +355,12 @@ impl SinkLoop {
         }
         match self.task.put(&self.batch).await {
             Ok(()) => {
+                self.tolerance.check()?;
                 for (partition, offset) in self.ends.drain(..) {
                     self.offsets.delivered(&partition, offset);
                 }
                 self.batch.clear();
-                if self.redelivery != Redelivery::None {
-                    self.redelivery = Redelivery::None;
-                    if self.paused == Paused::No {
-                        self.resume_all();
-                    }
-                }
+                self.end_redelivery();
                 Ok(())
             }
             Err(error) if error.is_retriable() => {
@@ -368,7 +391,7 @@ impl SinkLoop {
         }
         self.context.set_assignment(self.offsets.assignment());
         if self.batch.is_empty() {
-            self.redelivery = Redelivery::None;
+            self.end_redelivery();
         }
         if self.paused == Paused::Yes || self.redelivery != Redelivery::None {
             self.pause_all();
@@ -388,6 +411,7 @@ impl SinkLoop {
         if partitions.is_empty() {
             return Ok(());
         }
+        let mut closed = Ok(());
         let asked = self.offsets.current(partitions);
         if !asked.is_empty() {
             let returned = match self.task.pre_commit(asked.clone()).await {
@@ -398,7 +422,8 @@ impl SinkLoop {
                 }
             };
             self.drop_pending(partitions);
-            self.task.close(partitions).await?;
+            closed = self.task.close(partitions).await;
+            // What the task has flushed is safe, whether it closed well or not.
             let (plan, ignored) = self.offsets.plan_commit(&asked, returned);
             say_ignored(&ignored);
             if let CommitPlan::Commit { number, offsets } = plan {
@@ -412,7 +437,7 @@ impl SinkLoop {
         }
         self.context.set_assignment(self.offsets.assignment());
         info!(partitions = list(partitions), "partitions closed");
-        Ok(())
+        closed
     }
 
     /// Partitions that another member may have already: nothing can be committed any more.
@@ -439,7 +464,14 @@ impl SinkLoop {
         });
         self.ends
             .retain(|(partition, _)| !partitions.contains(partition));
-        if self.batch.is_empty() && self.redelivery != Redelivery::None {
+        if self.batch.is_empty() {
+            self.end_redelivery();
+        }
+    }
+
+    /// Reads on after records were refused.
+    fn end_redelivery(&mut self) {
+        if self.redelivery != Redelivery::None {
             self.redelivery = Redelivery::None;
             if self.paused == Paused::No {
                 self.resume_all();
@@ -501,12 +533,7 @@ impl SinkLoop {
         // What was refused comes again from Kafka.
         self.batch.clear();
         self.ends.clear();
-        if self.redelivery != Redelivery::None {
-            self.redelivery = Redelivery::None;
-            if self.paused == Paused::No {
-                self.resume_all();
-            }
-        }
+        self.end_redelivery();
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) {

@@ -1,13 +1,15 @@
 //! The loop of a source task: poll, convert, produce, commit offsets of what Kafka has.
 //!
 //! Lives here: the order of things, back-pressure, when to commit, what a failure does.
-//! Lives elsewhere: which offsets may be committed (`submitted_records`), bytes of offsets (`offsets`),
+//! Lives elsewhere: which offsets may be committed (`submitted_records`), storing them (`source_commits`),
 //! conversion (`conversion`), sending (`kafka_client::producer`).
 //! Source: `AbstractWorkerSourceTask`, `WorkerSourceTask` in apache/kafka, connect/runtime.
 
 use crate::conversion::{Converters, SourceConversion};
-use crate::errors::{Stage, Tolerance};
+use crate::errors::{Stage, Tolerance, Which};
 use crate::offsets::ConnectorOffsets;
+use crate::panics::caught;
+use crate::source_commits::Commits;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::submitted_records::SubmittedRecords;
 use crate::task::Target;
@@ -16,20 +18,20 @@ use connect_api::{
     ConnectError, OffsetStorageReader, RecordMetadata, Result, SourceRecord, SourceTask,
     SourceTaskContext,
 };
-use connect_backing_store::RawOffsets;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
 use kafka_client::producer::{
-    Acknowledged, Acknowledgements, AppendError, Producer, Record, Token, Topic,
+    Acknowledged, Acknowledgements, AppendError, Producer, Record, Run, Token, Topic,
 };
 use kafka_client::settings::{Parsed, ProducerSettings};
 use std::collections::HashMap;
+use std::future::Future;
 use std::iter::Peekable;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 /// The class that Java's logs name for a failed send.
 const PRODUCER_CLASS: &str = "org.apache.kafka.clients.producer.KafkaProducer";
@@ -37,6 +39,8 @@ const PRODUCER_CLASS: &str = "org.apache.kafka.clients.producer.KafkaProducer";
 const NO_TOPIC_SAID_EVERY: Duration = Duration::from_secs(30);
 /// How soon to say so first: a topic that the broker creates is there by then.
 const NO_TOPIC_SAID_AFTER: Duration = Duration::from_secs(3);
+/// How long a task waits after a poll that failed for a reason that may pass: it may fail again at once.
+const RETRY_WAIT: Duration = Duration::from_millis(100);
 
 /// What a source task is started with.
 pub struct Parts {
@@ -76,7 +80,6 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         config: parts.task_config.clone(),
         offsets: parts.offsets.clone(),
     });
-    let interval = parts.worker.config.offset_flush_interval;
     let mut source = SourceLoop {
         wants_commit_record: parts.task.wants_commit_record(),
         task: parts.task,
@@ -91,34 +94,39 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         refused: 0,
         kept: HashMap::new(),
         tolerance: parts.tolerance,
-        commits: Commits {
-            offsets: parts.offsets,
-            interval,
-            timeout: parts.worker.config.offset_flush_timeout,
-            next: Instant::now() + interval,
-            unstored: RawOffsets::new(),
-            storing: None,
-            done: false,
-        },
+        commits: Commits::new(
+            parts.offsets,
+            parts.worker.config.offset_flush_interval,
+            parts.worker.config.offset_flush_timeout,
+        ),
+        dropped: Vec::new(),
         id: parts.id,
         worker: parts.worker,
         target: parts.target,
     };
-    let started = source.task.start(context, &parts.task_config).await;
-    let result = match started {
-        Ok(()) => {
+    let result = match caught(source.task.start(context, &parts.task_config)).await {
+        Ok(Ok(())) => {
             info!("source task started");
             source.report(State::Running);
-            source.run().await
+            let result = caught(source.run()).await;
+            let plugin = if result.is_ok() {
+                Plugin::Sound
+            } else {
+                Plugin::Panicked
+            };
+            source.finish(plugin).await;
+            result
         }
-        Err(error) => Err(error),
+        failed => failed,
     };
-    source.finish().await;
-    if let Err(error) = source.task.stop().await {
+    // Also after a start that failed: what it took is freed.
+    if result.is_ok()
+        && let Err(error) = source.task.stop().await
+    {
         warn!(%error, "task did not stop cleanly");
     }
     source.producer.close(Duration::ZERO).await;
-    result
+    result?
 }
 
 /// A task that starts as paused does nothing until it is resumed. `false`: it was stopped instead.
@@ -169,6 +177,8 @@ struct SourceLoop {
     submitted: SubmittedRecords,
     /// Records that Kafka refused and that are not tolerated: they are never acknowledged.
     refused: u64,
+    /// Records that were left out, only for tasks that want `commit_record`.
+    dropped: Vec<SourceRecord>,
     wants_commit_record: bool,
     /// Records until they are acknowledged, only for tasks that want `commit_record`.
     kept: HashMap<(u32, u64), SourceRecord>,
@@ -178,26 +188,11 @@ struct SourceLoop {
     target: Target,
 }
 
-/// When and what to store of the offsets.
-struct Commits {
-    offsets: Arc<ConnectorOffsets>,
-    interval: Duration,
-    timeout: Duration,
-    next: Instant,
-    /// What an earlier commit could not store.
-    unstored: RawOffsets,
-    storing: Option<Storing>,
-    /// A commit has ended well and the task was not told yet.
-    done: bool,
-}
-
-struct Storing {
-    offsets: RawOffsets,
-    begun: Instant,
-    late: bool,
-    /// The job's answer; the sender is dropped without one when the store panics.
-    answer: oneshot::Receiver<Result<()>>,
-    result: Option<Result<()>>,
+/// Whether the task may be called: after a panic what it holds is dropped, and nothing asked of it.
+#[derive(PartialEq)]
+enum Plugin {
+    Sound,
+    Panicked,
 }
 
 /// What ended a wait.
@@ -240,10 +235,20 @@ impl SourceLoop {
                 Woken::Polled(Ok(records)) => records.unwrap_or_default(),
                 Woken::Polled(Err(error)) if error.is_retriable() => {
                     warn!(%error, "poll failed for a reason that may pass; trying again");
-                    Vec::new()
+                    tokio::select! {
+                        () = self.target.changed() => {}
+                        () = tokio::time::sleep(RETRY_WAIT) => {}
+                    }
+                    continue;
                 }
                 Woken::Polled(Err(error)) => return Err(error),
             };
+            // A task that never waits must not keep a thread from all others.
+            if records.is_empty() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            tokio::task::coop::consume_budget().await;
             if self.send(records).await? == Flow::Stop {
                 return Ok(());
             }
@@ -259,6 +264,8 @@ impl SourceLoop {
             target,
             commits,
             submitted,
+            tolerance,
+            refused,
             wants_commit_record,
             ..
         } = self;
@@ -269,14 +276,15 @@ impl SourceLoop {
                 result = &mut polled => return Ok(Woken::Polled(result)),
                 () = target.changed() => return Ok(Woken::Target),
                 true = acknowledgements.recv(arrived) => {
-                    if arrived.iter().any(|acknowledged| acknowledged.result.is_err()) {
-                        // A record may have been refused for good: no use in reading on.
+                    if !tolerance.tolerates() && arrived.iter().any(|it| it.result.is_err()) {
+                        // The task is about to fail: no use in reading on.
                         return Ok(Woken::Target);
                     }
+                    // Those that want `commit_record` hear of it when `poll` is back.
                     if !*wants_commit_record {
-                        let runs = arrived.iter().flat_map(|acknowledged| acknowledged.runs.as_slice());
-                        runs.for_each(|run| submitted.acknowledge(*run));
-                        arrived.clear();
+                        for acknowledged in arrived.drain(..) {
+                            settle(&acknowledged, tolerance, submitted, refused)?;
+                        }
                     }
                 }
                 () = commits.due() => commits.step(submitted).await,
@@ -306,20 +314,16 @@ impl SourceLoop {
     async fn send(&mut self, records: Vec<SourceRecord>) -> Result<Flow> {
         let mut records = records.into_iter().peekable();
         loop {
-            let flow = match self.append(&mut records)? {
+            let appended = self.append(&mut records)?;
+            for record in std::mem::take(&mut self.dropped) {
+                self.commit_record(&record, None).await;
+            }
+            let flow = match appended {
                 Appended::All => return Ok(Flow::GoOn),
                 Appended::UntilFull => self.wait_for_room().await?,
                 Appended::UntilUnknownTopic(topic) => self.resolve(topic).await?,
                 Appended::UntilUnknownPartition { topic, partition } => {
-                    tokio::select! {
-                        () = self.target.stopping() => Flow::Stop,
-                        there = self.producer.await_partition(topic, partition) => {
-                            there.map_err(|cause| {
-                                ConnectError::fatal("the record names a partition that is not there").caused_by(cause)
-                            })?;
-                            Flow::GoOn
-                        }
-                    }
+                    self.await_partition(topic, partition).await?
                 }
             };
             if flow == Flow::Stop {
@@ -341,6 +345,7 @@ impl SourceLoop {
             last_topic,
             kept,
             tolerance,
+            dropped,
             ..
         } = self;
         let now_ms = SystemTime::now()
@@ -361,14 +366,17 @@ impl SourceLoop {
                 },
             };
             let Some(encoded) = conversion.convert(record)? else {
-                records.next();
+                let left_out = records.next();
+                if self.wants_commit_record {
+                    dropped.extend(left_out);
+                }
                 continue;
             };
             let token = submitted.next_token(&record.source_partition);
             let to_append = Record {
                 topic,
                 partition: record.kafka_partition,
-                timestamp_ms: checked_timestamp(record.timestamp)?.unwrap_or(now_ms),
+                timestamp_ms: checked_timestamp(record)?.unwrap_or(now_ms),
                 key: encoded.key,
                 value: encoded.value,
             };
@@ -399,10 +407,25 @@ impl SourceLoop {
                 Err(AppendError::RecordTooLarge(cause)) => {
                     let error =
                         ConnectError::data("the record is too large for a topic").caused_by(cause);
-                    tolerance.failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || {
-                        describe(record)
-                    })?;
-                    records.next();
+                    tolerance.failed(
+                        Stage::KafkaProduce,
+                        PRODUCER_CLASS,
+                        error,
+                        Which::Source(record),
+                    )?;
+                    let Some(mut record) = records.next() else {
+                        break;
+                    };
+                    // As a record that Kafka has refused: done with, and its offset counts.
+                    submitted.submit(token, record.source_offset.take());
+                    submitted.acknowledge(Run {
+                        stream: token.stream,
+                        first: token.number,
+                        count: 1,
+                    });
+                    if self.wants_commit_record {
+                        dropped.push(record);
+                    }
                 }
                 Err(AppendError::Closed(cause)) => {
                     return Err(
@@ -416,48 +439,81 @@ impl SourceLoop {
 
     /// Acknowledgements are not waited for here: one wake-up for plenty of room is enough.
     async fn wait_for_room(&mut self) -> Result<Flow> {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.target.stopping() => return Ok(Flow::Stop),
-                ready = self.producer.ready() => {
-                    ready.map_err(|cause| ConnectError::fatal("Kafka takes no more records").caused_by(cause))?;
-                    self.acknowledgements.try_recv(&mut self.arrived);
-                    self.acknowledge_arrived().await?;
-                    return Ok(Flow::GoOn);
-                }
-                () = self.commits.due() => self.commits.step(&mut self.submitted).await,
+        let Self {
+            producer,
+            target,
+            commits,
+            submitted,
+            ..
+        } = self;
+        let Some(ready) = attended(producer.ready(), target, commits, submitted).await else {
+            return Ok(Flow::Stop);
+        };
+        ready
+            .map_err(|cause| ConnectError::fatal("Kafka takes no more records").caused_by(cause))?;
+        self.acknowledgements.try_recv(&mut self.arrived);
+        self.acknowledge_arrived().await?;
+        Ok(Flow::GoOn)
+    }
+
+    async fn await_partition(&mut self, topic: Topic, partition: i32) -> Result<Flow> {
+        let Self {
+            producer,
+            target,
+            commits,
+            submitted,
+            ..
+        } = self;
+        let there = producer.await_partition(topic, partition);
+        match attended(there, target, commits, submitted).await {
+            None => Ok(Flow::Stop),
+            Some(Ok(())) => Ok(Flow::GoOn),
+            Some(Err(cause)) => {
+                let message = "the record names a partition that is not there";
+                Err(ConnectError::fatal(message).caused_by(cause))
             }
         }
     }
 
     /// Looks a topic up. `Stop`: told to stop while waiting for it.
     async fn resolve(&mut self, name: Arc<str>) -> Result<Flow> {
-        let begin = Instant::now();
-        let mut said = begin + NO_TOPIC_SAID_AFTER;
-        let resolving = self.producer.topic(&name);
-        tokio::pin!(resolving);
-        let topic = loop {
-            tokio::select! {
-                () = self.target.stopping() => return Ok(Flow::Stop),
-                topic = &mut resolving => {
-                    break topic.map_err(|cause| {
-                        ConnectError::fatal("the topic cannot be written to").with("topic", &name).caused_by(cause)
-                    })?;
-                }
-                () = tokio::time::sleep_until(said) => {
-                    said += NO_TOPIC_SAID_EVERY;
-                    let reason = self.client.metadata().topic_error(&name).map(|code| code.to_string());
-                    warn!(
-                        topic = &*name,
-                        waited_s = begin.elapsed().as_secs(),
-                        reason,
-                        "the topic is not there and the broker does not create it; create it and the task goes on"
-                    );
+        let Self {
+            producer,
+            client,
+            target,
+            commits,
+            submitted,
+            ..
+        } = self;
+        let resolved = async {
+            let begin = Instant::now();
+            let mut said = begin + NO_TOPIC_SAID_AFTER;
+            let mut resolving = pin!(producer.topic(&name));
+            loop {
+                tokio::select! {
+                    topic = &mut resolving => return topic,
+                    () = tokio::time::sleep_until(said) => {
+                        said += NO_TOPIC_SAID_EVERY;
+                        let reason = client.metadata().topic_error(&name).map(|code| code.to_string());
+                        warn!(
+                            topic = &*name,
+                            waited_s = begin.elapsed().as_secs(),
+                            reason,
+                            "the topic is not there and the broker does not create it; create it and the task goes on"
+                        );
+                    }
                 }
             }
         };
-        self.topics.insert(name.clone(), topic);
+        let Some(topic) = attended(resolved, target, commits, submitted).await else {
+            return Ok(Flow::Stop);
+        };
+        let topic = topic.map_err(|cause| {
+            ConnectError::fatal("the topic cannot be written to")
+                .with("topic", &name)
+                .caused_by(cause)
+        })?;
+        self.topics.insert(name, topic);
         Ok(Flow::GoOn)
     }
 
@@ -477,29 +533,12 @@ impl SourceLoop {
 
     /// Takes note of what Kafka answered for a batch.
     async fn acknowledge(&mut self, acknowledged: Acknowledged) -> Result<()> {
-        if let Err(cause) = &acknowledged.result {
-            let error = ConnectError::fatal("Unrecoverable exception from producer send callback")
-                .with("topic", &acknowledged.topic)
-                .with("partition", acknowledged.partition)
-                .with("records", acknowledged.records)
-                .caused_by(cause.clone());
-            // Without tolerance the records stay unacknowledged, so their offsets are never committed.
-            let tolerated =
-                self.tolerance
-                    .failed(Stage::KafkaProduce, PRODUCER_CLASS, error, || {
-                        format!(
-                            "records of topic '{}', partition {}",
-                            acknowledged.topic, acknowledged.partition
-                        )
-                    });
-            if tolerated.is_err() {
-                self.refused += u64::from(acknowledged.records);
-                return tolerated;
-            }
-        }
-        for run in acknowledged.runs.as_slice() {
-            self.submitted.acknowledge(*run);
-        }
+        settle(
+            &acknowledged,
+            &self.tolerance,
+            &mut self.submitted,
+            &mut self.refused,
+        )?;
         if self.wants_commit_record {
             self.commit_records(&acknowledged).await;
         }
@@ -535,6 +574,10 @@ impl SourceLoop {
         if self.commits.is_due() {
             self.commits.step(&mut self.submitted).await;
         }
+        self.tell_committed().await;
+    }
+
+    async fn tell_committed(&mut self) {
         if self.commits.take_done()
             && let Err(error) = self.task.commit().await
         {
@@ -543,8 +586,17 @@ impl SourceLoop {
     }
 
     /// Waits for what is under way, then stores offsets once more.
-    async fn finish(&mut self) {
-        let deadline = Instant::now() + self.commits.timeout;
+    async fn finish(&mut self, plugin: Plugin) {
+        if plugin == Plugin::Panicked {
+            self.wants_commit_record = false;
+        }
+        let mut patience = self.commits.timeout;
+        if self.target.is_stopping() {
+            // Some of the time to stop is for storing what Kafka has by then.
+            let graceful = self.worker.config.task_shutdown_graceful_timeout;
+            patience = patience.min(graceful * 4 / 5);
+        }
+        let deadline = Instant::now() + patience;
         // What lingers goes out now; the acknowledgements are waited for below.
         let _ = tokio::time::timeout(Duration::ZERO, self.producer.flush()).await;
         loop {
@@ -569,8 +621,8 @@ impl SourceLoop {
             }
         }
         self.commits.finish(&mut self.submitted).await;
-        if let Err(error) = self.task.commit().await {
-            warn!(%error, "the task's commit failed; the offsets are stored");
+        if plugin == Plugin::Sound {
+            self.tell_committed().await;
         }
     }
 
@@ -579,145 +631,62 @@ impl SourceLoop {
     }
 }
 
+/// Takes note of what Kafka answered for a batch.
+///
+/// Fails: when it was refused and that is not tolerated. The records stay unacknowledged then, so their
+/// offsets are never committed.
+fn settle(
+    acknowledged: &Acknowledged,
+    tolerance: &Tolerance,
+    submitted: &mut SubmittedRecords,
+    refused: &mut u64,
+) -> Result<()> {
+    if let Err(cause) = &acknowledged.result {
+        let error = ConnectError::fatal("Unrecoverable exception from producer send callback")
+            .with("topic", &acknowledged.topic)
+            .with("partition", acknowledged.partition)
+            .with("records", acknowledged.records)
+            .caused_by(cause.clone());
+        let which = Which::Produced {
+            topic: &acknowledged.topic,
+            partition: acknowledged.partition,
+        };
+        tolerance
+            .failed(Stage::KafkaProduce, PRODUCER_CLASS, error, which)
+            .inspect_err(|_| *refused += u64::from(acknowledged.records))?;
+    }
+    for run in acknowledged.runs.as_slice() {
+        submitted.acknowledge(*run);
+    }
+    Ok(())
+}
+
+/// Waits for the producer while offsets are stored as ever. `None`: told to stop first.
+async fn attended<T>(
+    waiting: impl Future<Output = T>,
+    target: &mut Target,
+    commits: &mut Commits,
+    submitted: &mut SubmittedRecords,
+) -> Option<T> {
+    let mut waiting = pin!(waiting);
+    loop {
+        tokio::select! {
+            biased;
+            () = target.stopping() => return None,
+            output = &mut waiting => return Some(output),
+            () = commits.due() => commits.step(submitted).await,
+        }
+    }
+}
+
 /// Java's rule: -1 is no timestamp, any other negative one an error.
-fn checked_timestamp(timestamp: Option<i64>) -> Result<Option<i64>> {
-    match timestamp {
+fn checked_timestamp(record: &SourceRecord) -> Result<Option<i64>> {
+    match record.timestamp {
         None | Some(-1) => Ok(None),
-        Some(negative) if negative < 0 => Err(ConnectError::data(format!(
-            "Invalid record timestamp {negative}"
-        ))),
+        Some(negative) if negative < 0 => {
+            let message = format!("Invalid record timestamp {negative}");
+            Err(ConnectError::data(message).with("record", Which::Source(record).position()))
+        }
         there => Ok(there),
-    }
-}
-
-/// Names a source record, for messages.
-fn describe(record: &SourceRecord) -> String {
-    let partition = record
-        .source_partition
-        .as_ref()
-        .map(|partition| format!("{:?}", partition.fields()));
-    format!(
-        "source record is of partition {}",
-        partition.unwrap_or_else(|| "null".into())
-    )
-}
-
-impl Commits {
-    /// Returns when something is to be done: a commit is due, or one under way has ended or is late.
-    async fn due(&mut self) {
-        match &mut self.storing {
-            None => tokio::time::sleep_until(self.next).await,
-            Some(storing) if storing.result.is_some() => {}
-            Some(storing) if storing.late => storing.wait().await,
-            Some(storing) => {
-                let late = storing.begun + self.timeout;
-                // Either is something to do.
-                let _ = tokio::time::timeout_at(late, storing.wait()).await;
-            }
-        }
-    }
-
-    fn is_due(&mut self) -> bool {
-        match &mut self.storing {
-            None => Instant::now() >= self.next,
-            Some(storing) => {
-                storing.has_ended() || (!storing.late && storing.begun.elapsed() >= self.timeout)
-            }
-        }
-    }
-
-    /// Does what is due.
-    async fn step(&mut self, submitted: &mut SubmittedRecords) {
-        let Some(storing) = &mut self.storing else {
-            self.begin(submitted);
-            return;
-        };
-        if storing.has_ended() {
-            self.end().await;
-        } else if !storing.late && storing.begun.elapsed() >= self.timeout {
-            storing.late = true;
-            error!(
-                timeout_ms = self.timeout.as_millis() as u64,
-                "offsets were not stored within offset.flush.timeout.ms; waiting on"
-            );
-        }
-    }
-
-    fn begin(&mut self, submitted: &mut SubmittedRecords) {
-        self.next = Instant::now() + self.interval;
-        let committable = submitted.committable_offsets();
-        match self.offsets.encode(committable) {
-            Ok(encoded) => self.unstored.extend(encoded),
-            Err(error) => error!(%error, "offsets cannot be stored"),
-        }
-        let offsets = std::mem::take(&mut self.unstored);
-        let store = self.offsets.clone();
-        let stored = offsets.clone();
-        let (sender, answer) = oneshot::channel();
-        // Nothing to store is a commit too: the task hears of it.
-        if stored.is_empty() {
-            let _ = sender.send(Ok(()));
-        } else {
-            tokio::task::spawn_blocking(move || sender.send(store.store(stored)));
-        }
-        self.storing = Some(Storing {
-            offsets,
-            begun: Instant::now(),
-            late: false,
-            answer,
-            result: None,
-        });
-    }
-
-    /// Takes over the result of a commit that has ended.
-    async fn end(&mut self) {
-        let Some(mut storing) = self.storing.take() else {
-            return;
-        };
-        storing.wait().await;
-        match storing.result.unwrap_or(Ok(())) {
-            Ok(()) => {
-                debug!(offsets = storing.offsets.len(), "offsets stored");
-                self.done = true;
-            }
-            Err(error) => {
-                error!(%error, "offsets were not stored; trying again at the next commit");
-                // What has come since is newer.
-                let newer = std::mem::replace(&mut self.unstored, storing.offsets);
-                self.unstored.extend(newer);
-            }
-        }
-    }
-
-    fn take_done(&mut self) -> bool {
-        std::mem::take(&mut self.done)
-    }
-
-    /// The last commit: ends what is under way, stores what has come since.
-    async fn finish(&mut self, submitted: &mut SubmittedRecords) {
-        self.end().await;
-        self.begin(submitted);
-        self.end().await;
-    }
-}
-
-impl Storing {
-    /// Waits for the answer and keeps it.
-    async fn wait(&mut self) {
-        if self.result.is_none() {
-            let answer = (&mut self.answer).await;
-            self.result = Some(answer.unwrap_or_else(|lost| {
-                Err(ConnectError::fatal("the offset store panicked").caused_by(lost))
-            }));
-        }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        if self.result.is_none()
-            && let Ok(result) = self.answer.try_recv()
-        {
-            self.result = Some(result);
-        }
-        self.result.is_some()
     }
 }

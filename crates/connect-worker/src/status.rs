@@ -53,6 +53,17 @@ pub enum TargetState {
     Stopped,
 }
 
+impl TargetState {
+    /// The name as REST and the config topic have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TargetState::Started => "STARTED",
+            TargetState::Paused => "PAUSED",
+            TargetState::Stopped => "STOPPED",
+        }
+    }
+}
+
 /// Hears of every change, on whatever thread it happens.
 pub trait StatusListener: Send + Sync {
     fn connector_changed(&self, connector: &str, state: State);

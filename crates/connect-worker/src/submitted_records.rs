@@ -7,17 +7,38 @@
 
 use connect_api::{SourceOffset, SourcePartition};
 use kafka_client::producer::{Run, Token};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::{self, Write};
+use std::hash::{DefaultHasher, Hasher};
 
 /// The offsets of records that were given to the producer, until they may be committed.
+///
+/// Holds what is unacknowledged and at most one offset per source partition that was heard of since the
+/// last [`Self::committable_offsets`]: partitions that are done with are forgotten there.
 #[derive(Default)]
 pub struct SubmittedRecords {
     streams: Vec<Stream>,
+    /// Streams without records, to be used again for other partitions.
+    free: Vec<usize>,
     /// Where the last record went: successive records mostly share their partition.
     last: usize,
+    /// By the address of the partition that the stream keeps; a connector should clone one per part.
+    by_address: HashMap<usize, usize>,
+    /// By content, for connectors that make a new partition for each record.
+    by_content: HashMap<u64, Vec<usize>>,
+}
+
+/// Room for records that an unused stream keeps.
+const RECORDS_KEPT_ROOM_FOR: usize = 64;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Taken,
+    Free,
 }
 
 struct Stream {
+    usage: Use,
     partition: Option<SourcePartition>,
     /// Number of the record at the front of `offsets`.
     head: u64,
@@ -74,12 +95,19 @@ impl SubmittedRecords {
 
     /// Offsets that may be committed now, at most one per source partition. They are forgotten here.
     ///
-    /// Cost: O(source partitions).
+    /// Cost: O(source partitions heard of since the last call).
     pub fn committable_offsets(&mut self) -> Vec<(Option<SourcePartition>, SourceOffset)> {
-        let streams = self.streams.iter_mut();
-        streams
-            .filter_map(|stream| Some((stream.partition.clone(), stream.committable.take()?)))
-            .collect()
+        let mut committable = Vec::new();
+        for index in 0..self.streams.len() {
+            let stream = &mut self.streams[index];
+            if let Some(offset) = stream.committable.take() {
+                committable.push((stream.partition.clone(), offset));
+            }
+            if stream.usage == Use::Taken && stream.offsets.is_empty() {
+                self.release(index);
+            }
+        }
+        committable
     }
 
     /// Records that were submitted and do not count as done.
@@ -91,30 +119,95 @@ impl SubmittedRecords {
     }
 
     fn stream_of(&mut self, partition: &Option<SourcePartition>) -> usize {
-        let is_same = |stream: &Stream| match (&stream.partition, partition) {
-            (Some(a), Some(b)) => a.ptr_eq(b),
-            (None, None) => true,
-            _ => false,
+        let is_same = |stream: &Stream| {
+            stream.usage == Use::Taken
+                && match (&stream.partition, partition) {
+                    (Some(a), Some(b)) => a.ptr_eq(b),
+                    (None, None) => true,
+                    _ => false,
+                }
         };
-        if self.streams.get(self.last).is_some_and(is_same) {
-            return self.last;
+        if !self.streams.get(self.last).is_some_and(is_same) {
+            self.last = match self.by_address.get(&address_of(partition)) {
+                Some(known) => *known,
+                None => self.stream_by_content(partition),
+            };
         }
-        // Equal partitions are one stream also when the connector makes a new value for each record.
-        let found = self
-            .streams
-            .iter()
-            .position(|stream| is_same(stream) || stream.partition == *partition);
-        self.last = found.unwrap_or_else(|| {
-            self.streams.push(Stream {
+        self.last
+    }
+
+    /// Equal partitions are one stream also when they are not clones of one.
+    fn stream_by_content(&mut self, partition: &Option<SourcePartition>) -> usize {
+        let hash = hash_of(partition);
+        let same_hash = self.by_content.entry(hash).or_default();
+        let mut equal = same_hash.iter();
+        if let Some(known) = equal.find(|index| self.streams[**index].partition == *partition) {
+            return *known;
+        }
+        let index = self.free.pop().unwrap_or(self.streams.len());
+        same_hash.push(index);
+        self.by_address.insert(address_of(partition), index);
+        match self.streams.get_mut(index) {
+            Some(stream) => {
+                stream.usage = Use::Taken;
+                stream.partition = partition.clone();
+            }
+            None => self.streams.push(Stream {
+                usage: Use::Taken,
                 partition: partition.clone(),
                 head: 0,
                 offsets: VecDeque::new(),
                 acknowledged: BTreeMap::new(),
                 committable: None,
-            });
-            self.streams.len() - 1
-        });
-        self.last
+            }),
+        }
+        index
+    }
+
+    /// Lets go of a stream without records. Its numbers go on, so that no record of it has the number of
+    /// an earlier one.
+    fn release(&mut self, index: usize) {
+        let stream = &mut self.streams[index];
+        stream.usage = Use::Free;
+        stream.offsets.shrink_to(RECORDS_KEPT_ROOM_FOR);
+        let partition = stream.partition.take();
+        self.by_address.remove(&address_of(&partition));
+        let hash = hash_of(&partition);
+        if let Some(same_hash) = self.by_content.get_mut(&hash) {
+            same_hash.retain(|other| *other != index);
+            if same_hash.is_empty() {
+                self.by_content.remove(&hash);
+            }
+        }
+        self.free.push(index);
+    }
+}
+
+/// A stream keeps its partition, so no other has its address meanwhile.
+fn address_of(partition: &Option<SourcePartition>) -> usize {
+    partition.as_ref().map_or(0, |partition| {
+        std::ptr::from_ref(partition.fields()) as usize
+    })
+}
+
+/// The same for equal partitions, whatever the order of their fields.
+fn hash_of(partition: &Option<SourcePartition>) -> u64 {
+    let Some(partition) = partition else { return 0 };
+    let fields = partition.fields().iter().map(|(name, value)| {
+        let mut hasher = TextHasher(DefaultHasher::new());
+        // Hashing cannot fail.
+        let _ = write!(hasher, "{name:?}={value:?}");
+        hasher.0.finish()
+    });
+    fields.fold(1, u64::wrapping_add)
+}
+
+struct TextHasher(DefaultHasher);
+
+impl Write for TextHasher {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
     }
 }
 
@@ -251,6 +344,58 @@ mod tests {
         assert_eq!(committable(&mut records), "a@1");
     }
 
+    /// A connector may read a new file, and so a new partition, every second.
+    #[test]
+    fn partitions_that_are_done_with_take_no_room() {
+        let mut records = SubmittedRecords::default();
+        for i in 0..1000 {
+            let name = format!("file {i}");
+            for number in 0..2 {
+                // A value of its own each time: equal partitions are one.
+                let offset = Some(SourceOffset::Position("p", number));
+                let token = submit(&mut records, &partition(&name), offset);
+                records.acknowledge(Run {
+                    stream: token.stream,
+                    first: token.number,
+                    count: 1,
+                });
+            }
+            assert_eq!(committable(&mut records), format!("{name}@1"));
+        }
+        assert_eq!(records.streams.len(), 1);
+        assert!(records.by_address.is_empty() && records.by_content.is_empty());
+    }
+
+    #[test]
+    fn an_unacknowledged_record_keeps_its_partition() {
+        let mut records = SubmittedRecords::default();
+        let here = partition("a");
+        let token = submit(&mut records, &here, Some(SourceOffset::Position("p", 1)));
+        assert_eq!(committable(&mut records), "");
+        let other = submit(&mut records, &partition("b"), None);
+        assert_ne!(other.stream, token.stream);
+        records.acknowledge(Run {
+            stream: token.stream,
+            first: token.number,
+            count: 1,
+        });
+        assert_eq!(committable(&mut records), "a@1");
+    }
+
+    #[test]
+    fn equal_partitions_are_one_whatever_the_order_of_their_fields() {
+        let fields = |names: [&'static str; 2]| {
+            let fields = names.map(|name| (Value::text(name), name));
+            Some(SourcePartition::new(Map::from_iter(fields)))
+        };
+        let mut records = SubmittedRecords::default();
+        let first = submit(&mut records, &fields(["a", "b"]), None);
+        let nowhere = submit(&mut records, &None, None);
+        let second = submit(&mut records, &fields(["b", "a"]), None);
+        assert_eq!((first.stream, second.stream), (0, 0));
+        assert_eq!((nowhere.stream, second.number), (1, 1));
+    }
+
     /// Random interleavings against a model that keeps a flag per record.
     #[test]
     fn agrees_with_a_flag_per_record() {
@@ -259,11 +404,13 @@ mod tests {
             let mut records = SubmittedRecords::default();
             let partitions = [partition("a"), partition("b"), partition("c")];
             let mut model: [Vec<bool>; 3] = Default::default();
-            let mut waiting: Vec<(usize, Run)> = Vec::new();
+            // The partition, its first record in the model, and what acknowledges the run.
+            let mut waiting: Vec<(usize, usize, Run)> = Vec::new();
             for _ in 0..200 {
                 if random.below(3) > 0 || waiting.is_empty() {
                     let p = random.below(3);
                     let count = 1 + random.below(4) as u64;
+                    let first = model[p].len();
                     let mut run = None;
                     for _ in 0..count {
                         let offset = SourceOffset::Position("p", model[p].len() as i64);
@@ -275,13 +422,11 @@ mod tests {
                         });
                         model[p].push(false);
                     }
-                    waiting.push((p, run.unwrap()));
+                    waiting.push((p, first, run.unwrap()));
                 } else {
-                    let (p, run) = waiting.swap_remove(random.below(waiting.len()));
+                    let (p, first, run) = waiting.swap_remove(random.below(waiting.len()));
                     records.acknowledge(run);
-                    for number in run.first..run.first + run.count {
-                        model[p][number as usize] = true;
-                    }
+                    model[p][first..][..run.count as usize].fill(true);
                     for (partition, offset) in records.committable_offsets() {
                         let p = partitions
                             .iter()
@@ -295,7 +440,7 @@ mod tests {
                     }
                 }
             }
-            let open = waiting.iter().map(|(_, run)| run.count).sum::<u64>();
+            let open = waiting.iter().map(|(_, _, run)| run.count).sum::<u64>();
             assert_eq!(records.unacknowledged(), open, "seed {seed}");
         }
     }

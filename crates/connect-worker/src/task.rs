@@ -36,7 +36,7 @@ impl Target {
 
     /// Returns when the target is another than when it was last seen here.
     pub async fn changed(&mut self) {
-        // A worker that is gone wants its tasks gone too.
+        // A worker that is gone wants nothing any more.
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -119,7 +119,7 @@ fn finish(
             return;
         }
         Ok(Err(error)) => error.to_string(),
-        Err(panic) => format!("{panic}\n{}", panic.trace()),
+        Err(panic) => ConnectError::from(panic).to_string(),
     };
     if stopping {
         warn!(error = trace, "task failed while it stopped");

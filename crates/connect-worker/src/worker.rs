@@ -16,7 +16,7 @@ use crate::status::{ConnectorTaskId, State, StatusListener, TargetState};
 use crate::task::TaskHandle;
 use crate::worker_config::WorkerConfig;
 use crate::{sink_task, source_task};
-use connect_api::{ConnectError, ConnectorContext, Result};
+use connect_api::{ConnectError, ConnectorContext, Result, SinkTask, SourceTask};
 use connect_backing_store::OffsetBackingStore;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, error_span, info, warn};
 
 /// Longest that a connector may take to start or to say its tasks. Java has no bound in standalone mode.
 const CONNECTOR_CALL_MAX: Duration = Duration::from_secs(90);
@@ -71,8 +71,31 @@ struct RunningConnector {
     config: ConnectorConfig,
     /// `None` after a call that did not come back.
     connector: Option<AnyConnector>,
+    life: Life,
+    /// What its tasks are to be.
+    target: TargetState,
     task_configs: Vec<Properties>,
     tasks: Vec<TaskHandle>,
+}
+
+/// How far a connector's own life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// `start` was not called, or `stop` was called since.
+    Idle,
+    Started,
+    Failed,
+}
+
+/// A task and what it converts with, made by plugins.
+struct NewTask {
+    task: AnyTask,
+    converters: Converters,
+}
+
+enum AnyTask {
+    Source(Box<dyn SourceTask>),
+    Sink(Box<dyn SinkTask>),
 }
 
 /// What a connector's context does: it asks, the worker decides.
@@ -111,7 +134,8 @@ impl Worker {
         )
     }
 
-    /// Checks a connector's configuration, starts it and its tasks.
+    /// Checks a connector's configuration, starts it and its tasks; when `target` is another state than
+    /// `Started`, it is only checked, and waits for [`Self::set_target`].
     ///
     /// Fails: with every bad key at once, or with what the connector said when it started. Nothing of it
     /// runs then. A task that fails later does not show here: its state says so.
@@ -120,185 +144,267 @@ impl Worker {
         properties: Properties,
         target: TargetState,
     ) -> Result<()> {
-        let name = properties.get("name").unwrap_or_default().to_string();
-        let about = |error: ConnectError| error.with("connector", name.clone());
-        let (config, mut connector) = self
-            .checked(&properties)
-            .map_err(|errors| about(errors.into()))?;
+        let shown = properties.get("name").unwrap_or_default().trim();
+        let about = |error: ConnectError, name: &str| error.with("connector", name);
+        let checked = {
+            let (parts, properties) = (self.parts.clone(), properties.clone());
+            let work = async move { check(&parts, &properties) };
+            let what = "come to an end with checking its configuration";
+            run_plugin(&self.parts.data, shown, CONNECTOR_CALL_MAX, what, work).await
+        };
+        let (config, connector, warnings) = checked
+            .and_then(|checked| checked.map_err(ConnectError::from))
+            .map_err(|error| about(error, shown))?;
+        let name = config.name.clone();
         if self.connectors.contains_key(&name) {
-            return Err(ConnectError::config(format!(
-                "Connector with name {name} already exists"
-            )));
+            let message = format!("Connector with name {name} already exists");
+            return Err(about(ConnectError::config(message), &name));
         }
-        for warning in connector_config::warnings(&properties, &mut connector) {
+        for warning in warnings {
             warn!(connector = name, "{warning}");
         }
-        let context = Arc::new(Context {
-            connector: name.clone(),
-            requests: self.requests.clone(),
-        });
-        let started = self
-            .call(connector, CONNECTOR_CALL_MAX, "start", move |connector| {
-                Box::pin(async move { connector.as_connector().start(context, &properties).await })
-            })
-            .await;
-        let (connector, result) = started.map_err(about)?;
-        if let Err(error) = result {
-            self.parts.listener.connector_changed(
-                &name,
-                State::Failed {
-                    trace: error.to_string(),
-                },
-            );
-            return Err(about(error));
-        }
-        self.parts.listener.connector_changed(&name, State::Running);
-        info!(
-            connector = name,
-            class = config.connector_class,
-            "connector started"
-        );
         let running = RunningConnector {
             config,
             connector: Some(connector),
+            life: Life::Idle,
+            target: TargetState::Stopped,
             task_configs: Vec::new(),
             tasks: Vec::new(),
         };
         self.connectors.insert(name.clone(), running);
-        self.configure_tasks(&name, target).await
+        let result = self.set_target(&name, target).await;
+        if let Err(error) = &result {
+            self.stop_connector(&name).await;
+            self.connectors.remove(&name);
+            let trace = error.to_string();
+            let listener = &self.parts.listener;
+            listener.connector_changed(&name, State::Failed { trace });
+        }
+        result.map_err(|error| about(error, &name))
     }
 
-    /// Does what a connector asks for. Errors are logged and shown as its state.
-    pub async fn on_request(&mut self, request: ConnectorRequest) {
-        let (name, result) = match request {
-            ConnectorRequest::ReconfigureTasks { connector } => {
-                let result = self.configure_tasks(&connector, TargetState::Started).await;
-                (connector, result)
+    /// Brings a connector and its tasks into a state. `Paused` keeps the tasks, with what they hold;
+    /// `Stopped` ends them.
+    ///
+    /// Fails: with Java's message when the connector has failed; with what it said when it started.
+    pub async fn set_target(&mut self, name: &str, target: TargetState) -> Result<()> {
+        let Some(running) = self.connectors.get_mut(name) else {
+            return Err(ConnectError::config(format!("Connector {name} not found")));
+        };
+        let is_lost = running.life == Life::Failed || running.connector.is_none();
+        if is_lost && target != TargetState::Stopped {
+            return Err(ConnectError::fatal(format!(
+                "WorkerConnector{{id={name}}} Cannot transition connector to {} since it has failed",
+                target.name()
+            )));
+        }
+        running.target = target;
+        match target {
+            TargetState::Started => {
+                if running.life == Life::Idle {
+                    self.start_plugin(name).await?;
+                }
+                self.set_task_targets(name, target);
+                self.configure_tasks(name).await
             }
-            ConnectorRequest::Failed { connector, error } => (connector, Err(error)),
-        };
-        if let Err(error) = result {
-            tracing::error!(connector = name, %error, "connector failed; its tasks go on");
-            self.parts.listener.connector_changed(
-                &name,
-                State::Failed {
-                    trace: error.to_string(),
-                },
-            );
-        }
-    }
-
-    /// Stops all tasks, then all connectors. What does not stop in time is abandoned.
-    pub async fn stop(mut self) {
-        let deadline = Instant::now() + self.parts.config.task_shutdown_graceful_timeout;
-        let tasks: Vec<TaskHandle> = self
-            .connectors
-            .values_mut()
-            .flat_map(|running| std::mem::take(&mut running.tasks))
-            .collect();
-        stop_tasks(tasks, deadline).await;
-        let connectors = std::mem::take(&mut self.connectors);
-        for (name, running) in connectors {
-            let Some(connector) = running.connector else {
-                continue;
-            };
-            let stopped = self
-                .call(connector, CONNECTOR_STOP_MAX, "stop", |connector| {
-                    Box::pin(async move { connector.as_connector().stop().await })
-                })
-                .await;
-            match stopped.and_then(|(_, result)| result) {
-                Ok(()) => info!(connector = name, "connector stopped"),
-                Err(error) => warn!(connector = name, %error, "connector did not stop cleanly"),
+            TargetState::Paused => {
+                self.set_task_targets(name, target);
+                self.stop_connector(name).await;
+                self.say(name, State::Paused, "connector paused");
+                Ok(())
             }
-            self.parts
-                .listener
-                .connector_changed(&name, State::Unassigned);
-        }
-    }
-
-    /// Everything that can be known to be wrong before anything starts.
-    fn checked(
-        &self,
-        properties: &Properties,
-    ) -> Result<(ConnectorConfig, AnyConnector), ConfigErrors> {
-        let parts = &self.parts;
-        let Some(class) = properties.get("connector.class") else {
-            let message =
-                "Missing required configuration \"connector.class\" which has no default value.";
-            return Err(ConfigErrors::of("connector.class", message));
-        };
-        let mut connector = parts
-            .plugins
-            .new_connector(class.trim())
-            .map_err(|message| ConfigErrors::of("connector.class", message))?;
-        let mut errors = ConfigErrors::new();
-        let config = match ConnectorConfig::parse(properties, &mut connector) {
-            Ok(config) => Some(config),
-            Err(more) => {
-                errors.merge(more);
-                None
+            TargetState::Stopped => {
+                running.task_configs.clear();
+                let tasks = std::mem::take(&mut running.tasks);
+                self.stop_tasks(tasks).await;
+                self.stop_connector(name).await;
+                self.say(name, State::Stopped, "connector stopped");
+                Ok(())
             }
-        };
-        if let Err(more) = Converters::new(&parts.plugins, &parts.config, properties) {
-            errors.merge(more);
-        }
-        for (key, message) in parts.config.override_policy.refusals(properties) {
-            errors.add(key, message);
-        }
-        let name = properties.get("name").unwrap_or_default();
-        let worker = &parts.config.originals;
-        let checked = match &connector {
-            AnyConnector::Source(_) => source_task::producer_settings(
-                client_config::source_task_producer(worker, properties, name, 0),
-            )
-            .map(drop),
-            AnyConnector::Sink(_) => sink_task::consumer_settings(
-                client_config::sink_task_consumer(worker, properties, name, 0),
-            )
-            .map(drop),
-        };
-        if let Err(more) = checked {
-            errors.merge(more);
-        }
-        match config {
-            Some(config) => errors.into_result((config, connector)),
-            None => Err(errors),
         }
     }
 
-    /// Asks the connector for its task configurations and starts the tasks anew if they have changed.
-    async fn configure_tasks(&mut self, name: &str, target: TargetState) -> Result<()> {
+    async fn start_plugin(&mut self, name: &str) -> Result<()> {
         let Some(running) = self.connectors.get_mut(name) else {
             return Ok(());
         };
         let Some(connector) = running.connector.take() else {
             return Ok(());
         };
-        let (tasks_max, enforce) = (running.config.tasks_max, running.config.tasks_max_enforce);
-        let originals = running.config.originals.clone();
-        let task_class = connector.task_class();
-        let (connector, configs) = self
+        let properties = running.config.originals.clone();
+        let context = Arc::new(Context {
+            connector: name.to_string(),
+            requests: self.requests.clone(),
+        });
+        let started = self
             .call(
+                name,
                 connector,
                 CONNECTOR_CALL_MAX,
-                "say its task configurations",
+                "start",
                 move |connector| {
-                    Box::pin(async move { connector.as_connector().task_configs(tasks_max) })
+                    Box::pin(
+                        async move { connector.as_connector().start(context, &properties).await },
+                    )
                 },
             )
             .await?;
-        let running = self
-            .connectors
-            .get_mut(name)
-            .expect("nobody else removes connectors");
+        let running = self.known(name);
+        let (connector, result) = started;
         running.connector = Some(connector);
-        let mut configs = configs?;
+        result?;
+        running.life = Life::Started;
+        let class = running.config.connector_class.clone();
+        self.parts.listener.connector_changed(name, State::Running);
+        info!(connector = name, class, "connector started");
+        Ok(())
+    }
+
+    /// Calls the connector's `stop` if it is started. What it says is logged.
+    async fn stop_connector(&mut self, name: &str) {
+        let Some(running) = self.connectors.get_mut(name) else {
+            return;
+        };
+        if std::mem::replace(&mut running.life, Life::Idle) != Life::Started {
+            return;
+        }
+        let Some(connector) = running.connector.take() else {
+            return;
+        };
+        let stopped = self
+            .call(name, connector, CONNECTOR_STOP_MAX, "stop", stop_plugin)
+            .await;
+        match stopped {
+            Ok((connector, result)) => {
+                self.known(name).connector = Some(connector);
+                if let Err(error) = result {
+                    warn!(connector = name, %error, "connector did not stop cleanly");
+                }
+            }
+            Err(error) => warn!(connector = name, %error, "connector did not stop cleanly"),
+        }
+    }
+
+    fn set_task_targets(&self, name: &str, target: TargetState) {
+        if let Some(running) = self.connectors.get(name) {
+            running
+                .tasks
+                .iter()
+                .for_each(|task| task.set_target(target));
+        }
+    }
+
+    fn say(&self, name: &str, state: State, event: &str) {
+        info!(connector = name, "{event}");
+        self.parts.listener.connector_changed(name, state);
+    }
+
+    /// A connector that is known to be there: only the worker's own methods remove one, and each has the
+    /// worker for itself.
+    fn known(&mut self, name: &str) -> &mut RunningConnector {
+        self.connectors
+            .get_mut(name)
+            .expect("nobody else removes connectors")
+    }
+
+    async fn stop_tasks(&self, tasks: Vec<TaskHandle>) {
+        let deadline = Instant::now() + self.parts.config.task_shutdown_graceful_timeout;
+        stop_tasks(tasks, deadline).await;
+    }
+
+    /// Does what a connector asks for. Errors are logged and shown as its state.
+    pub async fn on_request(&mut self, request: ConnectorRequest) {
+        let (name, result) = match request {
+            ConnectorRequest::ReconfigureTasks { connector } => {
+                let result = self.configure_tasks(&connector).await;
+                (connector, result)
+            }
+            ConnectorRequest::Failed { connector, error } => {
+                if let Some(running) = self.connectors.get_mut(&connector) {
+                    running.life = Life::Failed;
+                }
+                (connector, Err(error))
+            }
+        };
+        if let Err(error) = result {
+            tracing::error!(connector = name, %error, "connector failed; its tasks go on");
+            let trace = error.to_string();
+            let listener = &self.parts.listener;
+            listener.connector_changed(&name, State::Failed { trace });
+        }
+    }
+
+    /// Stops all tasks, then all connectors. What does not stop in time is abandoned.
+    pub async fn stop(mut self) {
+        let tasks: Vec<TaskHandle> = self
+            .connectors
+            .values_mut()
+            .flat_map(|running| std::mem::take(&mut running.tasks))
+            .collect();
+        self.stop_tasks(tasks).await;
+        // All at once: the time limit is for all of them together.
+        let mut stopping = Vec::new();
+        for (name, running) in std::mem::take(&mut self.connectors) {
+            let (data, started) = (self.parts.data.clone(), running.life != Life::Idle);
+            let stopped = tokio::spawn(async move {
+                let Some(mut connector) = running.connector.filter(|_| started) else {
+                    return (name, Ok(()));
+                };
+                let work = async move { stop_plugin(&mut connector).await };
+                let stopped = run_plugin(&data, &name, CONNECTOR_STOP_MAX, "stop", work).await;
+                (name, stopped.and_then(|result| result))
+            });
+            stopping.push(stopped);
+        }
+        for stopped in stopping {
+            let Ok((name, result)) = stopped.await else {
+                continue;
+            };
+            match result {
+                Ok(()) => info!(connector = name, "connector stopped"),
+                Err(error) => warn!(connector = name, %error, "connector did not stop cleanly"),
+            }
+            let listener = &self.parts.listener;
+            listener.connector_changed(&name, State::Unassigned);
+        }
+    }
+
+    /// Asks the connector for its task configurations and starts the tasks anew if they have changed. A
+    /// connector that is paused or stopped is asked when it goes on.
+    async fn configure_tasks(&mut self, name: &str) -> Result<()> {
+        let Some(running) = self.connectors.get_mut(name) else {
+            return Ok(());
+        };
+        if running.target != TargetState::Started || running.life != Life::Started {
+            return Ok(());
+        }
+        let Some(connector) = running.connector.take() else {
+            return Ok(());
+        };
+        let (tasks_max, enforce) = (running.config.tasks_max, running.config.tasks_max_enforce);
+        let what = "say its task configurations";
+        let (connector, answer) = self
+            .call(
+                name,
+                connector,
+                CONNECTOR_CALL_MAX,
+                what,
+                move |connector| {
+                    Box::pin(async move {
+                        let configs = connector.as_connector().task_configs(tasks_max)?;
+                        Ok((configs, connector.task_class()))
+                    })
+                },
+            )
+            .await?;
+        let running = self.known(name);
+        running.connector = Some(connector);
+        let (mut configs, task_class) = answer?;
         check_task_count(name, configs.len(), tasks_max, enforce)?;
         for config in &mut configs {
             config.set("task.class", task_class);
             for key in ["topics", "topics.regex"] {
-                if let Some(value) = originals.get(key) {
+                if let Some(value) = running.config.originals.get(key) {
                     config.set(key, value);
                 }
             }
@@ -306,43 +412,67 @@ impl Worker {
         if configs == running.task_configs {
             return Ok(());
         }
-        let deadline = Instant::now() + self.parts.config.task_shutdown_graceful_timeout;
-        stop_tasks(std::mem::take(&mut running.tasks), deadline).await;
-        running.task_configs = configs.clone();
-        for (task, task_config) in configs.into_iter().enumerate() {
+        let tasks = std::mem::take(&mut running.tasks);
+        // Until the new ones run there are none, also when making them fails.
+        running.task_configs.clear();
+        self.stop_tasks(tasks).await;
+        let made = self.make_tasks(name, configs.len()).await?;
+        for (task, (new, task_config)) in made.into_iter().zip(&configs).enumerate() {
             let id = ConnectorTaskId {
                 connector: name.into(),
                 task: task as u32,
             };
-            let handle = self.spawn_task(id, task_config, target)?;
-            self.connectors
-                .get_mut(name)
-                .expect("nobody else removes connectors")
-                .tasks
-                .push(handle);
+            let handle = self.spawn_task(id, new, task_config.clone());
+            self.known(name).tasks.push(handle);
         }
+        self.known(name).task_configs = configs;
         Ok(())
     }
 
-    fn spawn_task(
-        &self,
-        id: ConnectorTaskId,
-        task_config: Properties,
-        target: TargetState,
-    ) -> Result<TaskHandle> {
+    async fn make_tasks(&mut self, name: &str, count: usize) -> Result<Vec<NewTask>> {
+        let parts = self.parts.clone();
+        let running = self.known(name);
+        let originals = running.config.originals.clone();
+        let Some(connector) = running.connector.take() else {
+            return Ok(Vec::new());
+        };
+        let (connector, made) = self
+            .call(
+                name,
+                connector,
+                CONNECTOR_CALL_MAX,
+                "make its tasks",
+                move |connector| {
+                    let one = move || {
+                        Ok(NewTask {
+                            task: match connector {
+                                AnyConnector::Source(connector) => {
+                                    AnyTask::Source(connector.new_task())
+                                }
+                                AnyConnector::Sink(connector) => {
+                                    AnyTask::Sink(connector.new_task())
+                                }
+                            },
+                            converters: Converters::new(&parts.plugins, &parts.config, &originals)?,
+                        })
+                    };
+                    Box::pin(async move { std::iter::repeat_with(one).take(count).collect() })
+                },
+            )
+            .await?;
+        self.known(name).connector = Some(connector);
+        made
+    }
+
+    fn spawn_task(&self, id: ConnectorTaskId, new: NewTask, task_config: Properties) -> TaskHandle {
         let parts = self.parts.clone();
         let running = &self.connectors[&*id.connector];
-        let config = running.config.clone();
+        let (config, target) = (running.config.clone(), running.target);
         let tolerance = Arc::new(Tolerance::new(id.clone(), &config));
-        let converters = Converters::new(&parts.plugins, &parts.config, &config.originals)?;
+        let converters = new.converters;
         let listener = parts.listener.clone();
-        let connector = running
-            .connector
-            .as_ref()
-            .expect("present after its task configurations came back");
-        Ok(match connector {
-            AnyConnector::Source(connector) => {
-                let task = connector.new_task();
+        match new.task {
+            AnyTask::Source(task) => {
                 let offsets = Arc::new(ConnectorOffsets::new(&id.connector, parts.offsets.clone()));
                 TaskHandle::spawn(
                     &parts.data.clone(),
@@ -370,34 +500,31 @@ impl Worker {
                     },
                 )
             }
-            AnyConnector::Sink(connector) => {
-                let task = connector.new_task();
-                TaskHandle::spawn(
-                    &parts.data.clone(),
-                    id.clone(),
-                    target,
-                    listener,
-                    |target| {
-                        let consumer = client_config::sink_task_consumer(
-                            &parts.config.originals,
-                            &config.originals,
-                            &id.connector,
-                            id.task,
-                        );
-                        sink_task::run(sink_task::Parts {
-                            id,
-                            task,
-                            task_config,
-                            consumer,
-                            converters,
-                            tolerance,
-                            worker: parts,
-                            target,
-                        })
-                    },
-                )
-            }
-        })
+            AnyTask::Sink(task) => TaskHandle::spawn(
+                &parts.data.clone(),
+                id.clone(),
+                target,
+                listener,
+                |target| {
+                    let consumer = client_config::sink_task_consumer(
+                        &parts.config.originals,
+                        &config.originals,
+                        &id.connector,
+                        id.task,
+                    );
+                    sink_task::run(sink_task::Parts {
+                        id,
+                        task,
+                        task_config,
+                        consumer,
+                        converters,
+                        tolerance,
+                        worker: parts,
+                        target,
+                    })
+                },
+            ),
+        }
     }
 
     /// Runs one call of a connector on the data runtime, no longer than `limit`.
@@ -405,30 +532,101 @@ impl Worker {
     /// Fails: when it panics or does not come back; the connector is lost then.
     async fn call<T: Send + 'static>(
         &self,
+        name: &str,
         mut connector: AnyConnector,
         limit: Duration,
         what: &'static str,
-        call: impl for<'a> FnOnce(
-            &'a mut AnyConnector,
-        ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>
-        + Send
-        + 'static,
+        call: impl for<'a> FnOnce(&'a mut AnyConnector) -> Called<'a, T> + Send + 'static,
     ) -> Result<(AnyConnector, Result<T>)> {
-        let called = self.parts.data.spawn(async move {
-            let result = caught(call(&mut connector)).await;
-            result.map(|result| (connector, result))
-        });
-        match tokio::time::timeout(limit, called).await {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(panic))) => Err(ConnectError::fatal(format!("{panic}\n{}", panic.trace()))),
-            Ok(Err(lost)) => Err(ConnectError::fatal("the connector was lost").caused_by(lost)),
-            Err(_) => {
-                let seconds = limit.as_secs();
-                Err(ConnectError::fatal(format!(
-                    "the connector did not {what} within {seconds} seconds and is abandoned"
-                )))
-            }
+        let work = async move {
+            let result = call(&mut connector).await;
+            (connector, result)
+        };
+        run_plugin(&self.parts.data, name, limit, what, work).await
+    }
+}
+
+/// A call of a connector under way.
+type Called<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+fn stop_plugin(connector: &mut AnyConnector) -> Called<'_, ()> {
+    Box::pin(async move { connector.as_connector().stop().await })
+}
+
+/// Runs plugin code on the data runtime, no longer than `limit`.
+///
+/// Fails: when it panics or does not come back.
+async fn run_plugin<T: Send + 'static>(
+    data: &Handle,
+    connector: &str,
+    limit: Duration,
+    what: &'static str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T> {
+    let span = error_span!("connector", connector);
+    let mut called = data.spawn(caught(work).instrument(span));
+    match tokio::time::timeout(limit, &mut called).await {
+        Ok(Ok(result)) => result.map_err(ConnectError::from),
+        Ok(Err(lost)) => Err(ConnectError::fatal("the connector was lost").caused_by(lost)),
+        Err(_) => {
+            called.abort();
+            let seconds = limit.as_secs();
+            Err(ConnectError::fatal(format!(
+                "the connector did not {what} within {seconds} seconds and is abandoned"
+            )))
         }
+    }
+}
+
+/// Everything that can be known to be wrong before anything starts, and what is to be told. Calls plugins.
+fn check(
+    parts: &WorkerParts,
+    properties: &Properties,
+) -> Result<(ConnectorConfig, AnyConnector, Vec<String>), ConfigErrors> {
+    let Some(class) = properties.get("connector.class") else {
+        let message =
+            "Missing required configuration \"connector.class\" which has no default value.";
+        return Err(ConfigErrors::of("connector.class", message));
+    };
+    let mut connector = parts
+        .plugins
+        .new_connector(class.trim())
+        .map_err(|message| ConfigErrors::of("connector.class", message))?;
+    let mut errors = ConfigErrors::new();
+    let config = match ConnectorConfig::parse(properties, &mut connector) {
+        Ok(config) => Some(config),
+        Err(more) => {
+            errors.merge(more);
+            None
+        }
+    };
+    if let Err(more) = Converters::new(&parts.plugins, &parts.config, properties) {
+        errors.merge(more);
+    }
+    for (key, message) in parts.config.override_policy.refusals(properties) {
+        errors.add(key, message);
+    }
+    let name = properties.get("name").unwrap_or_default().trim();
+    let worker = &parts.config.originals;
+    let checked = match &connector {
+        AnyConnector::Source(_) => source_task::producer_settings(
+            client_config::source_task_producer(worker, properties, name, 0),
+        )
+        .map(drop),
+        AnyConnector::Sink(_) => sink_task::consumer_settings(client_config::sink_task_consumer(
+            worker, properties, name, 0,
+        ))
+        .map(drop),
+    };
+    if let Err(more) = checked {
+        errors.merge(more);
+    }
+    match config {
+        Some(config) => {
+            let warnings = connector_config::warnings(properties, &mut connector);
+            errors.into_result((config, connector, warnings))
+        }
+        None => Err(errors),
     }
 }
 

@@ -104,14 +104,17 @@ impl WorkerConfig {
             errors.add(OVERRIDE_POLICY.name(), message);
             return Err(errors);
         };
-        let millis =
-            |key| Duration::from_millis(i64::clamp(parsed.get(key), 0, MILLISECONDS_MAX) as u64);
+        let at_least = |least: i64, key| {
+            Duration::from_millis(i64::clamp(parsed.get(key), least, MILLISECONDS_MAX) as u64)
+        };
+        let millis = |key| at_least(0, key);
         errors.into_result(Self {
             key_converter: parsed.get(KEY_CONVERTER).as_str().to_string(),
             value_converter: parsed.get(VALUE_CONVERTER).as_str().to_string(),
             header_converter: parsed.get(HEADER_CONVERTER).as_str().to_string(),
             task_shutdown_graceful_timeout: millis(TASK_SHUTDOWN_GRACEFUL_TIMEOUT_MS),
-            offset_flush_interval: millis(OFFSET_FLUSH_INTERVAL_MS),
+            // A task that is to commit all the time would do nothing else.
+            offset_flush_interval: at_least(1, OFFSET_FLUSH_INTERVAL_MS),
             offset_flush_timeout: millis(OFFSET_FLUSH_TIMEOUT_MS),
             override_policy,
             offset_storage_file: parsed.get(OFFSET_STORAGE_FILE_FILENAME),
