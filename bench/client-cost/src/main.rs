@@ -152,7 +152,10 @@ fn compare(options: &Options) -> Result<()> {
     }
     if options.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        println!("{}", json!({ "rdkafka": librdkafka::version(), "rows": rows }));
+        println!(
+            "{}",
+            json!({ "rdkafka": librdkafka::version(), "rows": rows })
+        );
     } else {
         print_table(&rows);
     }
