@@ -201,7 +201,10 @@ impl Tolerance {
     pub fn say_skipped(&self) {
         let records = self.skipped.load(Ordering::Relaxed);
         if records > 0 {
-            warn!(records, "records were left out, as errors.tolerance=all wants it");
+            warn!(
+                records,
+                "records were left out, as errors.tolerance=all wants it"
+            );
         }
     }
 
