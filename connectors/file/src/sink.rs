@@ -226,6 +226,7 @@ impl Running {
                 Output::Stdout => write_to_stdout(rest),
             };
             match result {
+                Ok(0) => return Err(self.cannot_write(ErrorKind::WriteZero.into())),
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.cannot_write(error)),

@@ -3,7 +3,7 @@
 use crate::{OffsetBackingStore, RawOffsets, StoreError, java_serialization};
 use bytes::Bytes;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -72,16 +72,23 @@ impl FileOffsetBackingStore {
             if let Ok(old) = std::fs::metadata(&self.path) {
                 new.set_permissions(old.permissions())?;
             }
-            new.lock()?;
+            new.try_lock()?;
             new.write_all(&java_serialization::write_map(offsets))?;
             new.sync_all()?;
             std::fs::rename(&new_path, &self.path)?;
-            if let Some(directory) = self.path.parent() {
-                File::open(directory)?.sync_all()?;
-            }
             Ok(new)
         })();
         written.map_err(|cause| io("write", &self.path, cause))
+    }
+
+    /// Makes the rename outlive a crash of the machine.
+    fn sync_directory(&self) -> Result<(), StoreError> {
+        let Some(directory) = self.path.parent() else {
+            return Ok(());
+        };
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|cause| io("write", &self.path, cause))
     }
 }
 
@@ -100,8 +107,9 @@ impl OffsetBackingStore for FileOffsetBackingStore {
         let mut all = state.offsets.clone();
         all.extend(offsets);
         state.lock = self.replace(&all)?;
+        // From here on this is what the file holds, whatever becomes of the directory.
         state.offsets = all;
-        Ok(())
+        self.sync_directory()
     }
 }
 
@@ -128,7 +136,9 @@ fn open_locked(path: &Path) -> Result<File, StoreError> {
         let held = file.metadata().map_err(|cause| io("read", path, cause))?;
         match std::fs::metadata(path) {
             Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => return Ok(file),
-            _ => continue,
+            Ok(_) => continue,
+            Err(cause) if cause.kind() == ErrorKind::NotFound => continue,
+            Err(cause) => return Err(io("read", path, cause)),
         }
     }
 }

@@ -122,6 +122,7 @@ pub fn read_map(bytes: &[u8]) -> Result<RawOffsets, SerializationError> {
         bytes,
         at: STREAM_HEADER.len(),
         handles: Vec::new(),
+        described: false,
     };
     reader.map()
 }
@@ -131,6 +132,8 @@ struct Reader<'a> {
     at: usize,
     /// What later references may name, in order of appearance.
     handles: Vec<Handle>,
+    /// The last class was written out, so that its superclass follows.
+    described: bool,
 }
 
 #[derive(Clone)]
@@ -200,7 +203,24 @@ impl<'a> Reader<'a> {
 
     /// The name of a class, described here or before.
     fn class(&mut self) -> Result<String, SerializationError> {
+        let name = self.class_alone()?;
+        // Not by recursion: a damaged file may have any number of them.
+        while self.described {
+            match self.bytes.get(self.at) {
+                Some(&TC_NULL) => {
+                    self.at += 1;
+                    self.described = false;
+                }
+                _ => drop(self.class_alone()?),
+            }
+        }
+        Ok(name)
+    }
+
+    /// A class without the one that it extends; `described` says whether that one comes next.
+    fn class_alone(&mut self) -> Result<String, SerializationError> {
         let at = self.at;
+        self.described = false;
         match self.u8("a class")? {
             TC_REFERENCE => match self.referenced()? {
                 Handle::Class(name) => Ok(name),
@@ -219,12 +239,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 self.expect(TC_ENDBLOCKDATA, "the end of a class's annotations")?;
-                match self.bytes.get(self.at) {
-                    Some(&TC_NULL) => self.at += 1,
-                    _ => {
-                        self.class()?;
-                    }
-                }
+                self.described = true;
                 Ok(name)
             }
             found => Err(SerializationError::Unexpected {
@@ -414,6 +429,18 @@ mod tests {
                 cut.len()
             ),
         );
+    }
+
+    #[test]
+    fn any_number_of_superclasses_is_refused_and_no_overflow() {
+        let mut endless = hex("aced0005 73");
+        for _ in 0..200_000 {
+            endless.extend(hex("72 0001 61 0000000000000000 02 0000 78"));
+        }
+        assert!(matches!(
+            read_map(&endless),
+            Err(SerializationError::Truncated { .. })
+        ));
     }
 
     #[test]

@@ -104,6 +104,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     if let Err(error) = sink.consumer.close(LEAVE_MAX).await {
         debug!(%error, "consumer did not leave its group");
     }
+    sink.tolerance.say_skipped();
     let result = result.unwrap_or_else(|panic| Err(panic.into()));
     result.map_err(|error| {
         ConnectError::new(

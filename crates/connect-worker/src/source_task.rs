@@ -126,6 +126,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         warn!(%error, "task did not stop cleanly");
     }
     source.producer.close(Duration::ZERO).await;
+    source.tolerance.say_skipped();
     result?
 }
 

@@ -18,6 +18,7 @@ use kafka_client::client::Refresh;
 use kafka_client::settings::{self, AdminSettings, ClientKind};
 use kafka_client::{Client, ClientError};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle};
@@ -55,8 +56,9 @@ pub fn run(args: &StandaloneArgs) -> Exit {
         }
     };
     let exit = control.block_on(run_worker(args, data.handle().clone(), begin));
-    // A plugin that still blocks a thread must not keep the process.
+    // Nor a plugin that still blocks a thread, nor a name server that does not answer, keeps the process.
     data.shutdown_background();
+    control.shutdown_background();
     exit
 }
 
@@ -96,9 +98,13 @@ async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit
     };
     let (mut worker, requests) = Worker::new(parts);
     for path in &args.connectors {
-        if let Err(message) = start_connector(&mut worker, path).await {
+        let started = tokio::select! {
+            started = start_connector(&mut worker, path) => started,
+            () = signals.first() => return stop(worker, &mut signals).await,
+        };
+        if let Err(message) = started {
             let exit = fail(Exit::ConnectorFailed, &message);
-            worker.stop().await;
+            stop(worker, &mut signals).await;
             return exit;
         }
     }
@@ -108,15 +114,21 @@ async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit
         "worker started"
     );
     serve(&mut worker, requests, &mut signals).await;
+    stop(worker, &mut signals).await
+}
+
+async fn stop(worker: Worker, signals: &mut Signals) -> Exit {
     info!("stopping; a second signal ends at once");
     tokio::select! {
         () = worker.stop() => info!("worker stopped"),
-        number = signals.next() => {
-            warn!("ended at once by a second signal; what was not committed comes again");
-            std::process::exit(128 + number);
-        }
+        number = signals.next() => end_at_once(number),
     }
     Exit::Success
+}
+
+fn end_at_once(signal: i32) -> ! {
+    warn!("ended at once by a second signal; what was not committed comes again");
+    std::process::exit(128 + signal);
 }
 
 /// Until the first signal: what connectors ask for.
@@ -128,7 +140,17 @@ async fn serve(
     loop {
         tokio::select! {
             () = signals.first() => return,
-            Some(request) = requests.recv() => worker.on_request(request).await,
+            Some(request) = requests.recv() => {
+                let mut done = pin!(worker.on_request(request));
+                tokio::select! {
+                    () = &mut done => continue,
+                    () = signals.first() => info!("told to stop; first ending what a connector has asked for"),
+                }
+                tokio::select! {
+                    () = done => return,
+                    number = signals.next() => end_at_once(number),
+                }
+            }
         }
     }
 }

@@ -1,0 +1,369 @@
+//! Connectors that note every call and do what the test has told them.
+
+use connect_api::connector::{Connector, ConnectorHandle};
+use connect_api::data::{Map, Schema, Value};
+use connect_api::{
+    ConnectError, ConnectRecord, Offsets, Plugin, RecordMetadata, Result, SinkConnector,
+    SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset, SourcePartition,
+    SourceRecord, SourceTask, SourceTaskContext, TopicPartition, async_trait,
+};
+use connect_config::{ConfigDef, Properties};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// What a source does at a poll.
+pub enum Step {
+    /// Gives these: numbers without a schema, all others as if they were text.
+    Give(Vec<Value>),
+    Nothing,
+    Fail(ConnectError),
+    Panic,
+}
+
+/// What a sink does in `put`, given its context and the records.
+pub type OnPut = Box<dyn FnMut(&Arc<dyn SinkTaskContext>, &[SinkRecord]) -> Result<()> + Send>;
+
+/// What a test and its connector share.
+#[derive(Default)]
+pub struct Shared {
+    calls: watch::Sender<Vec<String>>,
+    steps: Mutex<VecDeque<Step>>,
+    given: watch::Sender<u64>,
+    on_put: Mutex<Option<OnPut>>,
+    context: Mutex<Option<ConnectorHandle>>,
+    task_configs: Mutex<Vec<Properties>>,
+    /// `stop` of the task blocks its thread until this lock is free.
+    pub stop_blocks: Arc<Mutex<()>>,
+}
+
+static ALL: Mutex<BTreeMap<String, Arc<Shared>>> = Mutex::new(BTreeMap::new());
+
+/// Makes what the connector of this name finds when it starts. One task, unless told otherwise.
+pub fn share(name: &str) -> Arc<Shared> {
+    let shared = Arc::new(Shared::default());
+    *shared.task_configs.lock().unwrap() = vec![task_config(name, "1")];
+    ALL.lock().unwrap().insert(name.to_string(), shared.clone());
+    shared
+}
+
+/// A task configuration; another `version` makes it another one.
+pub fn task_config(name: &str, version: &str) -> Properties {
+    Properties::from_iter([("name", name), ("version", version)])
+}
+
+fn shared_of(config: &Properties) -> Arc<Shared> {
+    let name = config.get("name").expect("a name");
+    ALL.lock().unwrap().get(name).expect("shared").clone()
+}
+
+impl Shared {
+    pub fn note(&self, call: impl Into<String>) {
+        self.calls.send_modify(|calls| calls.push(call.into()));
+    }
+
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+
+    /// Waits for a call.
+    #[track_caller]
+    pub fn called(&self, call: &str) -> impl Future<Output = Vec<String>> {
+        self.called_times(call, 1)
+    }
+
+    #[track_caller]
+    pub fn called_times(&self, call: &str, times: usize) -> impl Future<Output = Vec<String>> {
+        let (mut calls, call) = (self.calls.subscribe(), call.to_string());
+        async move {
+            let there =
+                |calls: &Vec<String>| calls.iter().filter(|it| **it == call).count() >= times;
+            match super::wait_for(&mut calls, there).await {
+                Ok(calls) => calls,
+                Err(calls) => panic!("not called {times} times: {call}; {calls:?}"),
+            }
+        }
+    }
+
+    pub fn give(&self, values: &[&str]) {
+        self.step(Step::Give(
+            values.iter().map(|it| Value::from(*it)).collect(),
+        ));
+    }
+
+    pub fn step(&self, step: Step) {
+        self.steps.lock().unwrap().push_back(step);
+        self.given.send_modify(|given| *given += 1);
+    }
+
+    pub fn on_put(
+        &self,
+        on_put: impl FnMut(&Arc<dyn SinkTaskContext>, &[SinkRecord]) -> Result<()> + Send + 'static,
+    ) {
+        *self.on_put.lock().unwrap() = Some(Box::new(on_put));
+    }
+
+    pub fn set_task_configs(&self, configs: Vec<Properties>) {
+        *self.task_configs.lock().unwrap() = configs;
+    }
+
+    pub fn connector_context(&self) -> ConnectorHandle {
+        let context = self.context.lock().unwrap();
+        context.clone().expect("started")
+    }
+}
+
+#[derive(Default)]
+pub struct ScriptedSource(Option<Arc<Shared>>);
+#[derive(Default)]
+pub struct ScriptedSink(Option<Arc<Shared>>);
+
+impl Plugin for ScriptedSource {
+    const CLASS: &'static str = "test.ScriptedSource";
+}
+
+impl Plugin for ScriptedSink {
+    const CLASS: &'static str = "test.ScriptedSink";
+}
+
+macro_rules! connector {
+    ($type:ty) => {
+        #[async_trait]
+        impl Connector for $type {
+            fn config_def(&self) -> ConfigDef {
+                ConfigDef::new()
+            }
+
+            async fn start(&mut self, context: ConnectorHandle, config: &Properties) -> Result<()> {
+                let shared = shared_of(config);
+                shared.note("connector start");
+                *shared.context.lock().unwrap() = Some(context);
+                self.0 = Some(shared);
+                match config.get("fail.start") {
+                    Some("panic") => panic!("told to"),
+                    Some(message) => Err(ConnectError::fatal(message)),
+                    None => Ok(()),
+                }
+            }
+
+            fn task_configs(&mut self, _max_tasks: usize) -> Result<Vec<Properties>> {
+                let shared = self.0.as_ref().expect("started");
+                Ok(shared.task_configs.lock().unwrap().clone())
+            }
+
+            async fn stop(&mut self) -> Result<()> {
+                self.0.as_ref().expect("started").note("connector stop");
+                Ok(())
+            }
+        }
+    };
+}
+
+connector!(ScriptedSource);
+connector!(ScriptedSink);
+
+#[async_trait]
+impl SourceConnector for ScriptedSource {
+    fn task_class(&self) -> &'static str {
+        "test.ScriptedSourceTask"
+    }
+
+    fn new_task(&self) -> Box<dyn SourceTask> {
+        Box::<ScriptedSourceTask>::default()
+    }
+}
+
+#[async_trait]
+impl SinkConnector for ScriptedSink {
+    fn task_class(&self) -> &'static str {
+        "test.ScriptedSinkTask"
+    }
+
+    fn new_task(&self) -> Box<dyn SinkTask> {
+        Box::<ScriptedSinkTask>::default()
+    }
+}
+
+#[derive(Default)]
+struct ScriptedSourceTask {
+    shared: Option<Arc<Shared>>,
+    topic: Arc<str>,
+    position: i64,
+}
+
+impl ScriptedSourceTask {
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared.as_ref().expect("started")
+    }
+}
+
+#[async_trait]
+impl SourceTask for ScriptedSourceTask {
+    async fn start(
+        &mut self,
+        context: Arc<dyn SourceTaskContext>,
+        config: &Properties,
+    ) -> Result<()> {
+        let shared = shared_of(config);
+        let stored = context.offset_storage_reader().offset(&partition()).await?;
+        let stored = stored.and_then(|offset| match offset.get_str("position") {
+            Some(Value::Int64(position)) => Some(*position),
+            _ => None,
+        });
+        self.position = stored.unwrap_or(0);
+        shared.note(format!("start at {}", self.position));
+        self.topic = config.get("name").expect("a name").into();
+        self.shared = Some(shared);
+        Ok(())
+    }
+
+    async fn poll(&mut self) -> Result<Option<Vec<SourceRecord>>> {
+        let shared = self.shared().clone();
+        let mut given = shared.given.subscribe();
+        let step = loop {
+            if let Some(step) = shared.steps.lock().unwrap().pop_front() {
+                break step;
+            }
+            given.changed().await.expect("the sender is shared");
+        };
+        match step {
+            Step::Give(values) => {
+                shared.note("poll");
+                let records = values.into_iter().map(|value| {
+                    self.position += 1;
+                    let schema = match value {
+                        Value::Int32(_) => None,
+                        _ => Some(Schema::STRING),
+                    };
+                    let mut record = ConnectRecord::new(self.topic.clone(), schema, value);
+                    record.kafka_partition = Some(0);
+                    SourceRecord {
+                        record,
+                        source_partition: Some(partition()),
+                        source_offset: Some(SourceOffset::Position("position", self.position)),
+                    }
+                });
+                Ok(Some(records.collect()))
+            }
+            Step::Nothing => {
+                shared.note("poll nothing");
+                Ok(None)
+            }
+            Step::Fail(error) => {
+                shared.note("poll fails");
+                Err(error)
+            }
+            Step::Panic => panic!("told to"),
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.shared().note("commit");
+        Ok(())
+    }
+
+    fn wants_commit_record(&self) -> bool {
+        true
+    }
+
+    async fn commit_record(
+        &mut self,
+        record: &SourceRecord,
+        metadata: Option<RecordMetadata>,
+    ) -> Result<()> {
+        let what = match (&record.value, metadata) {
+            (value, Some(metadata)) => format!(
+                "commit_record {} @{}",
+                value.as_str().unwrap_or("?"),
+                metadata.offset
+            ),
+            (value, None) => format!("commit_record {} dropped", value.as_str().unwrap_or("?")),
+        };
+        self.shared().note(what);
+        Ok(())
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        let shared = self.shared().clone();
+        shared.note("stop");
+        drop(shared.stop_blocks.lock().unwrap());
+        Ok(())
+    }
+}
+
+/// A value of its own for each record, as simple connectors do it.
+fn partition() -> SourcePartition {
+    SourcePartition::new(Map::from_iter([(Value::text("part"), "only")]))
+}
+
+#[derive(Default)]
+struct ScriptedSinkTask {
+    shared: Option<Arc<Shared>>,
+    context: Option<Arc<dyn SinkTaskContext>>,
+}
+
+impl ScriptedSinkTask {
+    fn note(&self, call: String) {
+        self.shared.as_ref().expect("started").note(call);
+    }
+}
+
+#[async_trait]
+impl SinkTask for ScriptedSinkTask {
+    async fn start(
+        &mut self,
+        context: Arc<dyn SinkTaskContext>,
+        config: &Properties,
+    ) -> Result<()> {
+        self.shared = Some(shared_of(config));
+        self.context = Some(context);
+        self.note("start".into());
+        Ok(())
+    }
+
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.note(format!("open {}", numbers(partitions)));
+        Ok(())
+    }
+
+    async fn put(&mut self, records: &[SinkRecord]) -> Result<()> {
+        let shared = self.shared.as_ref().expect("started");
+        if !records.is_empty() {
+            let values = records.iter().map(|it| it.value.as_str().unwrap_or("?"));
+            shared.note(format!("put {}", values.collect::<Vec<_>>().join(" ")));
+        }
+        match (&mut *shared.on_put.lock().unwrap(), &self.context) {
+            (Some(on_put), Some(context)) => on_put(context, records),
+            _ => Ok(()),
+        }
+    }
+
+    async fn pre_commit(&mut self, offsets: Offsets) -> Result<Offsets> {
+        let all = offsets
+            .iter()
+            .map(|(it, offset)| format!("{}@{offset}", it.partition));
+        self.note(format!("pre_commit {}", all.collect::<Vec<_>>().join(" ")));
+        Ok(offsets)
+    }
+
+    async fn close(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.note(format!("close {}", numbers(partitions)));
+        Ok(())
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        self.note("stop".into());
+        let shared = self.shared.as_ref().expect("started");
+        drop(shared.stop_blocks.lock().unwrap());
+        Ok(())
+    }
+}
+
+fn numbers(partitions: &[TopicPartition]) -> String {
+    let mut numbers: Vec<_> = partitions
+        .iter()
+        .map(|it| it.partition.to_string())
+        .collect();
+    numbers.sort();
+    numbers.join(" ")
+}
