@@ -267,15 +267,16 @@ async fn partitions_kept_in_a_rebalance_go_on_after_a_refusal() {
     bench.create_topic(&topic, 2).await;
     let (first, config, name) = bench.prepare("ScriptedSink", "s", cooperative, "topics");
     let noted = Arc::downgrade(&first);
-    first.on_put(move |context, _| {
+    first.on_put(move |context, records| {
         let first = noted.upgrade().expect("the test holds it");
         let opened = first
             .calls()
             .iter()
             .filter(|it| it.starts_with("open"))
             .count();
-        if opened == 1 {
-            context.timeout(Duration::from_millis(5));
+        // Soon again, so that it refuses nothing at all when the partition comes back.
+        context.timeout(Duration::from_millis(5));
+        if opened == 1 && records.is_empty() {
             return Err(ConnectError::retriable("full"));
         }
         Ok(())
@@ -283,6 +284,8 @@ async fn partitions_kept_in_a_rebalance_go_on_after_a_refusal() {
     let started = bench.worker.start_connector(config, TargetState::Started);
     started.await.unwrap();
     first.called("open 0 1").await;
+    bench.produce(&topic, 0, &["begin"]).await;
+    first.called("put begin").await;
     let settings =
         format!("topics={topic}\n{cooperative}\nconsumer.override.group.id=connect-{name}");
     let (second, second_name) = bench.sink("other", &settings).await;
