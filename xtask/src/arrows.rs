@@ -78,6 +78,7 @@ const MODULES: &[(&str, ModuleRows)] = &[(
         ("dial", &["error", "settings"]),
         ("connection", &["dial", "error", "settings"]),
         ("metadata", &["error", "settings"]),
+        ("offset", &[]),
         (
             "client",
             &["connection", "dial", "error", "metadata", "settings"],
@@ -106,12 +107,22 @@ const MODULES: &[(&str, ModuleRows)] = &[(
                 "error",
                 "group",
                 "metadata",
+                "offset",
                 "settings",
             ],
         ),
+        // Who opens an `Admin` says how brokers are reached.
         (
             "admin",
-            &["client", "connection", "error", "metadata", "settings"],
+            &[
+                "client",
+                "connection",
+                "dial",
+                "error",
+                "metadata",
+                "offset",
+                "settings",
+            ],
         ),
     ],
 )];

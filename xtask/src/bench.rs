@@ -224,13 +224,12 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<Verdict> {
         start_and_rest(&mut site, &options, &lanes, &mut results);
     }
     if options.wants(CLIENT) {
-        let quick = if options.quick {
-            vec!["--quick".to_owned()]
-        } else {
-            Vec::new()
-        };
-        match client_cost::run(workspace, &site.bootstrap(), &quick) {
-            Ok(rows) => results.client = rows,
+        let mut arguments = vec!["--rounds".to_owned(), options.rounds.to_string()];
+        if options.quick {
+            arguments.insert(0, "--quick".to_owned());
+        }
+        match client_cost::run(workspace, &site.bootstrap(), &arguments) {
+            Ok(costs) => results.client = costs,
             Err(error) => fail(&mut results.failures, "The client alone", &error),
         }
     }

@@ -23,6 +23,12 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Records between two looks at delivery reports.
 const POLL_EVERY: u64 = 2_000;
 
+/// Of this crate's dependency and of the C library in it.
+pub fn version() -> String {
+    let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
+    format!("rdkafka 0.39.0 with librdkafka {librdkafka}")
+}
+
 pub fn produce(work: &Work) -> Result<f64> {
     let payloads = Payloads::new();
     let producer: BaseProducer = ClientConfig::new()

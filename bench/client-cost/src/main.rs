@@ -151,7 +151,11 @@ fn compare(options: &Options) -> Result<()> {
         }
     }
     if options.json {
-        println!("{}", Value::Array(rows.iter().map(Row::json).collect()));
+        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
+        println!(
+            "{}",
+            json!({ "rdkafka": librdkafka::version(), "rows": rows })
+        );
     } else {
         print_table(&rows);
     }

@@ -6,16 +6,16 @@
 //! (`connect_api::data`).
 //! Never here: I/O.
 
-mod registry;
+pub mod boolean;
+pub mod byte_array;
+mod charset;
 mod config;
 mod header;
 pub mod json;
-pub mod string;
-mod charset;
-pub mod byte_array;
 pub mod number;
-pub mod boolean;
+mod registry;
 pub mod simple_header;
+pub mod string;
 
 pub use boolean::BooleanConverter;
 pub use byte_array::ByteArrayConverter;

@@ -47,7 +47,7 @@ impl ConnectorOffsets {
         let key = self.key_of(partition)?;
         let offset = offset.to_map();
         check_flat(&offset)?;
-        let value = self.to_json(&Value::Map(offset))?;
+        let value = self.write_json(&Value::Map(offset))?;
         Ok((key, value))
     }
 
@@ -63,7 +63,7 @@ impl ConnectorOffsets {
         let Some(stored) = self.store.get(&key) else {
             return Ok(None);
         };
-        match self.from_json(&stored)? {
+        match self.read_json(&stored)? {
             Value::Null => Ok(None),
             Value::Map(offset) => Ok(Some(offset)),
             other => {
@@ -82,15 +82,15 @@ impl ConnectorOffsets {
             Value::Map(partition.fields().clone())
         });
         let wanted = Value::Array(vec![Value::from(self.connector.as_str()), fields]);
-        let key = self.to_json(&wanted)?;
+        let key = self.write_json(&wanted)?;
         let many_fields = partition.is_some_and(|partition| partition.fields().len() > 1);
         if !many_fields || self.store.get(&key).is_some() {
             return Ok(key);
         }
         // What JSON makes of numbers: a stored key is compared as it would be read back.
-        let wanted = self.from_json(&key)?;
+        let wanted = self.read_json(&key)?;
         for stored in self.store.snapshot().into_keys() {
-            match self.from_json(&stored) {
+            match self.read_json(&stored) {
                 Ok(found) if found == wanted => return Ok(stored),
                 Ok(_) => {}
                 Err(error) => {
@@ -101,14 +101,14 @@ impl ConnectorOffsets {
         Ok(key)
     }
 
-    fn to_json(&self, value: &Value) -> Result<Bytes> {
+    fn write_json(&self, value: &Value) -> Result<Bytes> {
         let mut buffer = Vec::new();
         let mut json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = json.from_connect_data("", None, value, &mut buffer)?;
         Ok(Bytes::copy_from_slice(bytes.unwrap_or(b"null")))
     }
 
-    fn from_json(&self, bytes: &Bytes) -> Result<Value> {
+    fn read_json(&self, bytes: &Bytes) -> Result<Value> {
         let mut json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(json
             .to_connect_data("", Some(SharedSlice::whole(bytes)))?

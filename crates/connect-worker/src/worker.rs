@@ -422,7 +422,11 @@ impl Worker {
                 connector: name.into(),
                 task: task as u32,
             };
-            let handle = self.spawn_task(id, new, task_config.clone());
+            let handle = self
+                .spawn_task(id, new, task_config.clone())
+                .map_err(|cause| {
+                    ConnectError::fatal("the system gives no thread for the task").caused_by(cause)
+                })?;
             self.known(name).tasks.push(handle);
         }
         self.known(name).task_configs = configs;
@@ -464,7 +468,12 @@ impl Worker {
         made
     }
 
-    fn spawn_task(&self, id: ConnectorTaskId, new: NewTask, task_config: Properties) -> TaskHandle {
+    fn spawn_task(
+        &self,
+        id: ConnectorTaskId,
+        new: NewTask,
+        task_config: Properties,
+    ) -> std::io::Result<TaskHandle> {
         let parts = self.parts.clone();
         let running = &self.connectors[&*id.connector];
         let (config, target) = (running.config.clone(), running.target);
@@ -474,56 +483,44 @@ impl Worker {
         match new.task {
             AnyTask::Source(task) => {
                 let offsets = Arc::new(ConnectorOffsets::new(&id.connector, parts.offsets.clone()));
-                TaskHandle::spawn(
-                    &parts.data.clone(),
-                    id.clone(),
-                    target,
-                    listener,
-                    |target| {
-                        let producer = client_config::source_task_producer(
-                            &parts.config.originals,
-                            &config.originals,
-                            &id.connector,
-                            id.task,
-                        );
-                        source_task::run(source_task::Parts {
-                            id,
-                            task,
-                            task_config,
-                            producer,
-                            converters,
-                            tolerance,
-                            offsets,
-                            worker: parts,
-                            target,
-                        })
-                    },
-                )
-            }
-            AnyTask::Sink(task) => TaskHandle::spawn(
-                &parts.data.clone(),
-                id.clone(),
-                target,
-                listener,
-                |target| {
-                    let consumer = client_config::sink_task_consumer(
+                TaskHandle::spawn(id.clone(), target, listener, |target| {
+                    let producer = client_config::source_task_producer(
                         &parts.config.originals,
                         &config.originals,
                         &id.connector,
                         id.task,
                     );
-                    sink_task::run(sink_task::Parts {
+                    source_task::run(source_task::Parts {
                         id,
                         task,
                         task_config,
-                        consumer,
+                        producer,
                         converters,
                         tolerance,
+                        offsets,
                         worker: parts,
                         target,
                     })
-                },
-            ),
+                })
+            }
+            AnyTask::Sink(task) => TaskHandle::spawn(id.clone(), target, listener, |target| {
+                let consumer = client_config::sink_task_consumer(
+                    &parts.config.originals,
+                    &config.originals,
+                    &id.connector,
+                    id.task,
+                );
+                sink_task::run(sink_task::Parts {
+                    id,
+                    task,
+                    task_config,
+                    consumer,
+                    converters,
+                    tolerance,
+                    worker: parts,
+                    target,
+                })
+            }),
         }
     }
 

@@ -16,8 +16,8 @@ use kafka_protocol::protocol::{Request, StrBytes};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::connection::{Connection, api_name};
-use crate::dial::{Authenticate, Dial, NoAuthentication, TcpDial};
+use crate::connection::{Authenticate, Connection, NoAuthentication, api_name};
+use crate::dial::{Dial, TcpDial};
 use crate::error::{ClientError, KafkaErrorCode};
 use crate::metadata::{ClusterMetadata, LeaderHint};
 use crate::settings::{ConnectionSettings, HostPort};

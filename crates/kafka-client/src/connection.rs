@@ -1,8 +1,8 @@
 //! One connection to one broker: requests out in order, responses matched in order.
 //!
 //! Lives here: [`Connection`], its I/O task, request timeouts and idle close.
-//! Lives elsewhere: encoding and cutting of frames (`frame`), ApiVersions (`handshake`), the choice
-//! of versions (`versions`), when to connect again (`crate::client`).
+//! Lives elsewhere: encoding and cutting of frames (`frame`), counts that are not believed (`body`),
+//! ApiVersions (`handshake`), the choice of versions (`versions`), when to connect again (`crate::client`).
 //! Never here: a retry. A request is sent once or not at all, and its error says so.
 //!
 //! A response of any size is read into one buffer and handed over once; it is decoded by the task
@@ -28,23 +28,22 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::dial::{Authenticate, Stream};
+use crate::dial::Stream;
 use crate::error::{ClientError, KafkaErrorCode};
+use crate::settings::ConnectionSettings;
 
+mod body;
 mod frame;
 mod handshake;
 mod versions;
 
-pub use handshake::Handshake;
+pub use handshake::{Authenticate, Handshake, NoAuthentication};
 pub use versions::{APIS, Api, BrokerVersions, api_name};
 
 use frame::{Frame, FrameReader, WriteQueue};
 
 /// Most requests that wait on one connection for being written or answered.
 const REQUESTS_MAX: usize = 1024;
-
-/// Largest response that is accepted unless the settings ask for more. 100 MiB.
-pub const RESPONSE_BYTES_MAX: usize = 100 * 1024 * 1024;
 
 /// How a connection behaves. One for all connections of a client.
 #[derive(Debug, Clone)]
@@ -56,6 +55,18 @@ pub struct ConnectionOptions {
     pub response_bytes_max: usize,
     /// How long the other side may take to answer ApiVersions, the first thing that is said.
     pub negotiate_within: Duration,
+}
+
+impl ConnectionOptions {
+    pub fn new(settings: &ConnectionSettings, negotiate_within: Duration) -> Self {
+        Self {
+            client_id: settings.client_id.clone(),
+            max_idle: settings.connections_max_idle,
+            // A frame's length is an i32.
+            response_bytes_max: settings.response_bytes_max.min(i32::MAX as usize),
+            negotiate_within,
+        }
+    }
 }
 
 /// A connection that has been negotiated and authenticated. Cheap to clone.

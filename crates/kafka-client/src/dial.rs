@@ -1,8 +1,8 @@
-//! How to reach a broker: from host and port to a stream of bytes, and who we are on it.
+//! How to reach a broker: from host and port to a stream of bytes.
 //!
-//! Lives here: the traits [`Dial`] and [`Authenticate`], plain TCP, name resolution, socket options.
-//! Lives elsewhere: what is said on the stream (`crate::connection`), when to dial again and how
-//! long to wait (`crate::client`).
+//! Lives here: the trait [`Dial`], plain TCP, name resolution, socket options.
+//! Lives elsewhere: what is said on the stream and who we are on it (`crate::connection`), when to
+//! dial again and how long to wait (`crate::client`).
 //! Never here: a request of Kafka's protocol. An in-memory pipe to a broker in the same process
 //! and TLS are other implementations of [`Dial`].
 
@@ -14,8 +14,6 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::connection::Handshake;
-use crate::error::ClientError;
 use crate::settings::ConnectionSettings;
 
 /// A byte stream to a broker.
@@ -34,23 +32,6 @@ pub trait Dial: Send + Sync + 'static {
         port: u16,
         setup_timeout: Duration,
     ) -> io::Result<Box<dyn Stream>>;
-}
-
-/// Runs on every fresh connection, after ApiVersions and before any other request.
-#[async_trait]
-pub trait Authenticate: Send + Sync + 'static {
-    async fn authenticate(&self, handshake: &mut Handshake<'_>) -> Result<(), ClientError>;
-}
-
-/// `security.protocol=PLAINTEXT`, or TLS without SASL.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoAuthentication;
-
-#[async_trait]
-impl Authenticate for NoAuthentication {
-    async fn authenticate(&self, _: &mut Handshake<'_>) -> Result<(), ClientError> {
-        Ok(())
-    }
 }
 
 /// Plain TCP. Every address of a name is tried in turn, as `client.dns.lookup=use_all_dns_ips` says.

@@ -17,6 +17,7 @@ pub mod dial;
 pub mod connection;
 
 pub mod metadata;
+pub mod offset;
 
 pub mod client;
 

@@ -21,7 +21,9 @@ mod producer;
 mod value;
 
 pub use admin::AdminSettings;
-pub use connection::{ConnectionSettings, DnsLookup, HostPort, MetadataRecovery, SecurityProtocol};
+pub use connection::{
+    ConnectionSettings, DnsLookup, HostPort, MetadataRecovery, RESPONSE_BYTES_MAX, SecurityProtocol,
+};
 pub use consumer::{Assignor, AutoOffsetReset, ConsumerSettings, GroupProtocol, IsolationLevel};
 pub use producer::{Acks, Compression, Partitioner, ProducerSettings};
 

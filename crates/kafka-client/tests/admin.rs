@@ -89,21 +89,24 @@ async fn produce(admin: &Admin, topic: &str, count: i32) {
         .with_acks(-1)
         .with_timeout_ms(30_000)
         .with_topic_data(vec![data]);
-    let mut metadata = client.metadata();
-    while metadata.leader(topic, 0).is_none() {
-        metadata = client
-            .refresh_metadata(Refresh::Topics(&[topic]))
-            .await
-            .expect("metadata");
-    }
-    let (leader, _) = metadata.leader(topic, 0).expect("a leader");
-    let connection = client.connection(leader).await.expect("connected");
-    let answer = connection
-        .enqueue(&request, Duration::from_secs(30))
-        .expect("queued")
+    // A leader is named before it leads.
+    let send = |_| async {
+        let metadata = client.refresh_metadata(Refresh::Topics(&[topic])).await?;
+        let Some((leader, _)) = metadata.leader(topic, 0) else {
+            let code = KafkaErrorCode::LEADER_NOT_AVAILABLE;
+            return Err(kafka_client::ClientError::from_code(code));
+        };
+        let connection = client.connection(leader).await?;
+        let answer = connection
+            .enqueue(&request, Duration::from_secs(30))?
+            .await?;
+        let code = answer.responses[0].partition_responses[0].error_code;
+        KafkaErrorCode::check(code).map_err(kafka_client::ClientError::from_code)
+    };
+    client
+        .retry("producing", Duration::from_secs(30), send)
         .await
-        .expect("answered");
-    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        .expect("written");
 }
 
 fn code<T: std::fmt::Debug>(outcome: &Result<T, kafka_client::ClientError>) -> KafkaErrorCode {

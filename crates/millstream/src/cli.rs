@@ -106,14 +106,8 @@ mod tests {
         check("millstream standalone w c1 c2", "w with c1 c2");
         check("/opt/bin/connect-standalone w c", "w with c");
         check("connect-standalone.sh w", "w with ");
-        check(
-            "millstream",
-            "DisplayHelpOnMissingArgumentOrSubcommand",
-        );
-        check(
-            "millstream standalone",
-            "MissingRequiredArgument",
-        );
+        check("millstream", "DisplayHelpOnMissingArgumentOrSubcommand");
+        check("millstream standalone", "MissingRequiredArgument");
         check("millstream distribute w", "InvalidSubcommand");
     }
 

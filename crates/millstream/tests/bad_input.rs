@@ -112,7 +112,12 @@ fn no_broker_and_a_port_of_something_else_are_exit_code_2() -> Result<()> {
     let setup = Setup::new(&closed_port()?)?;
     let worker =
         setup.worker("admin.default.api.timeout.ms=1000\nadmin.request.timeout.ms=1000")?;
-    check(&setup, &[&worker], 2, "(connection refused); is the broker running and the port right?")?;
+    check(
+        &setup,
+        &[&worker],
+        2,
+        "(connection refused); is the broker running and the port right?",
+    )?;
     // A server that speaks HTTP.
     let server = std::net::TcpListener::bind("127.0.0.1:0")?;
     let setup = Setup::new(&server.local_addr()?.to_string())?;

@@ -11,6 +11,14 @@ use serde_json::Value;
 use super::figures::Spread;
 use crate::workspace::{Workspace, cargo};
 
+/// What `bench/client-cost` has found.
+#[derive(Debug, Default)]
+pub struct ClientCosts {
+    /// What ours was measured against, for people.
+    pub versions: String,
+    pub rows: Vec<ClientRow>,
+}
+
 /// CPU microseconds per record of one kind of work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientRow {
@@ -21,7 +29,7 @@ pub struct ClientRow {
     pub again: Option<Spread>,
 }
 
-pub fn run(workspace: &Workspace, bootstrap: &str, options: &[String]) -> Result<Vec<ClientRow>> {
+pub fn run(workspace: &Workspace, bootstrap: &str, options: &[String]) -> Result<ClientCosts> {
     eprintln!("building bench/client-cost");
     let output = cargo()
         .args(["run", "--release", "--quiet", "--manifest-path"])
@@ -41,7 +49,10 @@ pub fn run(workspace: &Workspace, bootstrap: &str, options: &[String]) -> Result
     );
     let json: Value =
         serde_json::from_slice(&output.stdout).context("bench/client-cost did not print JSON")?;
-    rows(&json)
+    Ok(ClientCosts {
+        versions: json["rdkafka"].as_str().unwrap_or_default().to_owned(),
+        rows: rows(&json["rows"])?,
+    })
 }
 
 fn rows(json: &Value) -> Result<Vec<ClientRow>> {

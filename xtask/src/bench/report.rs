@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Lane;
 use super::case::Case;
-use super::client_cost::ClientRow;
+use super::client_cost::ClientCosts;
 use super::figures::{Spread, ratio};
 use super::measure::{Idle, Run, WARM_UP_PART};
 
@@ -43,7 +43,7 @@ pub struct Results {
     pub cases: Vec<CaseResult>,
     pub starts: Vec<StartResult>,
     pub idle: Vec<(Lane, Idle)>,
-    pub client: Vec<ClientRow>,
+    pub client: ClientCosts,
     /// Runs that gave no figure, and why.
     pub failures: Vec<String>,
 }
@@ -87,7 +87,7 @@ impl Results {
         if !self.starts.is_empty() || !self.idle.is_empty() {
             self.append_start_and_idle(&mut text);
         }
-        if !self.client.is_empty() {
+        if !self.client.rows.is_empty() {
             self.append_client(&mut text);
         }
         if !self.failures.is_empty() {
@@ -224,13 +224,15 @@ impl Results {
     }
 
     fn append_client(&self, text: &mut String) {
-        text.push_str(
+        let _ = write!(
+            text,
             "\n### The client alone\n\n\
-             CPU-microseconds of the process per record of 100 bytes, one partition, after the warm-up. Producers wait for \
-             all replicas; consumers check checksums and touch every value.\n\n",
+             {}. CPU-microseconds of the process per record of 100 bytes, one partition, after the warm-up. Producers wait \
+             for all replicas; consumers check checksums and touch every value.\n\n",
+            self.client.versions
         );
         let mut rows = Vec::new();
-        for row in &self.client {
+        for row in &self.client.rows {
             let times = ratio(row.rdkafka, row.ours);
             rows.push(vec![
                 row.title.clone(),

@@ -1,7 +1,7 @@
 //! Text that is a slice of a shared buffer.
 
 use bytes::Bytes;
-use std::borrow::{Borrow, Cow};
+use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
@@ -32,14 +32,11 @@ impl Str {
         }
     }
 
-    /// Takes bytes; parts that are no UTF-8 become U+FFFD, as Java's decoder does. Copies only then.
+    /// Takes bytes; parts that are no UTF-8 become U+FFFD, as often as in Java's decoder. Copies only then.
     pub fn from_utf8_lossy(bytes: Bytes) -> Self {
         match Self::from_utf8(bytes) {
             Ok(text) => text,
-            Err(bytes) => match String::from_utf8_lossy(&bytes) {
-                Cow::Owned(text) => Self::from(text),
-                Cow::Borrowed(text) => Self::from(text),
-            },
+            Err(bytes) => Self::from(replace_malformed(&bytes)),
         }
     }
 
@@ -68,6 +65,37 @@ impl Str {
     pub fn slice_ref(&self, part: &str) -> Self {
         Self(self.0.slice_ref(part.as_bytes()))
     }
+}
+
+/// Half a surrogate pair in three bytes, or what there is of it, is one U+FFFD in Java and one for each byte in
+/// Rust; all other malformed bytes are replaced alike.
+#[cold]
+fn replace_malformed(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 16);
+    let mut skip = 0;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        let invalid = chunk.invalid();
+        if invalid.is_empty() {
+            continue;
+        }
+        // A surrogate's bytes come as invalid chunks of one byte each; the first stands for all.
+        if skip > 0 && chunk.valid().is_empty() {
+            skip -= 1;
+            continue;
+        }
+        text.push(char::REPLACEMENT_CHARACTER);
+        skip = 0;
+        if invalid == [0xED] {
+            let at = invalid.as_ptr() as usize - bytes.as_ptr() as usize;
+            skip = match &bytes[at + 1..] {
+                [0xA0..=0xBF, 0x80..=0xBF, ..] => 2,
+                [0xA0..=0xBF, ..] => 1,
+                _ => 0,
+            };
+        }
+    }
+    text
 }
 
 impl Deref for Str {
@@ -148,5 +176,33 @@ impl fmt::Display for Str {
 impl fmt::Debug for Str {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `new String(bytes, UTF_8)` of OpenJDK 17 answers.
+    #[test]
+    fn malformed_bytes_are_replaced_as_often_as_in_java() {
+        let rows: &[(&[u8], &str)] = &[
+            (b"text", "text"),
+            (b"\xFF", "\u{FFFD}"),
+            (b"\xC0\x80", "\u{FFFD}\u{FFFD}"),
+            (b"\xE2(\xA1", "\u{FFFD}(\u{FFFD}"),
+            (b"\xF0\x9F\x98", "\u{FFFD}"),
+            (b"\xF4\x90\x80\x80", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),
+            (b"\xED\xA0\x80a", "\u{FFFD}a"),
+            (b"\xED\xA0\xBD\xED\xB8\x80", "\u{FFFD}\u{FFFD}"),
+            (b"\xED\xA1a", "\u{FFFD}a"),
+            (b"\xED\xA1", "\u{FFFD}"),
+            (b"\xEDa", "\u{FFFD}a"),
+            (b"\xED\x9F\xBF\xFFa", "\u{D7FF}\u{FFFD}a"),
+        ];
+        for (bytes, text) in rows {
+            let got = Str::from_utf8_lossy(Bytes::from_static(bytes));
+            assert_eq!(got, *text, "{}", bytes.escape_ascii());
+        }
     }
 }

@@ -38,8 +38,15 @@ pub(super) fn decode(bytes: &[u8]) -> String {
 
 /// How many bytes one U+FFFD stands for.
 fn malformed_length(first: u8, behind: &[u8]) -> usize {
-    match (first, behind) {
-        (0x81..=0xFE, []) => 1,
+    if !(0x81..=0xFE).contains(&first) {
+        return 1;
+    }
+    match behind {
+        // A code of four bytes, cut off or wrong in its third or fourth byte.
+        [0x30..=0x39, rest @ ..] if rest.len() < 2 => 2 + rest.len(),
+        [0x30..=0x39, 0x81..=0xFE, ..] => 4,
+        [0x30..=0x39, ..] => 3,
+        [0x3A..=0x3F | 0x7F | 0xFF, ..] => 2,
         _ => 1,
     }
 }
@@ -51,5 +58,35 @@ pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
         }
         let (bytes, _, _) = GB18030.encode(part);
         out.extend_from_slice(&bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What OpenJDK 17 answers; `�` once for each time that it replaces.
+    #[test]
+    fn malformed_bytes_count_as_in_java() {
+        let rows: &[(&[u8], &str)] = &[
+            (b"\xD6\xD0a", "中a"),
+            (b"\x84\x31\xA4\x30", "\u{FFF6}"),
+            (b"\x90\x30\x81\x30", "\u{10000}"),
+            (b"\xA3\xA0", "\u{E5E5}"),
+            (b"\xE3\x32\x9A\x36A", "\u{FFFD}A"),
+            (b"\x80A", "\u{FFFD}A"),
+            (b"\xFFA", "\u{FFFD}A"),
+            (b"\x81 A", "\u{FFFD} A"),
+            (b"\x81\x3AA", "\u{FFFD}A"),
+            (b"\x81\x7FA", "\u{FFFD}A"),
+            (b"\x81\x30 AB", "\u{FFFD}AB"),
+            (b"\x81\x30\x81 A", "\u{FFFD}A"),
+            (b"\x81", "\u{FFFD}"),
+            (b"\x81\x30", "\u{FFFD}"),
+            (b"\x81\x30\x81", "\u{FFFD}"),
+        ];
+        for (bytes, text) in rows {
+            assert_eq!(decode(bytes), *text, "{}", bytes.escape_ascii());
+        }
     }
 }

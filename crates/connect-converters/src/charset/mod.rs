@@ -2,13 +2,14 @@
 //!
 //! Lives here: [`Charset`], which reads and writes as `new String(bytes, charset)` and `getBytes(charset)` do:
 //! what cannot be read becomes U+FFFD as often as in Java, what cannot be written `?`.
-//! Lives elsewhere: Unicode's own encodings (`unicode`), GB18030 (`gb18030`), tables for the rest (`tables`).
+//! Lives elsewhere: UTF-8 ([`Str::from_utf8_lossy`]), UTF-16 and UTF-32 (`unicode`), GB18030 (`gb18030`),
+//! tables for the rest (`tables`).
 //! Not known, and therefore refused by name: character sets with shift states (ISO-2022-*, EBCDIC of two
 //! bytes), Big5-HKSCS and what only few Java systems name.
 
-mod unicode;
-mod tables;
 mod gb18030;
+mod tables;
+mod unicode;
 
 use connect_api::data::{SharedSlice, Str};
 use std::sync::Arc;
@@ -25,34 +26,28 @@ enum Kind {
     Table(Arc<Table>),
 }
 
-/// Names of the character sets that are no tables; the first one is Java's, the others mean the same.
-const UNICODE: &[(&[&str], fn() -> Kind)] = &[
-    (&["UTF-8", "UTF8", "unicode-1-1-utf-8"], || Kind::Utf8),
-    (&["UTF-16", "UTF_16", "utf16", "unicode", "UnicodeBig"], || {
-        Kind::Utf16(Utf16 { order: None, mark: Some(ByteOrder::Big) })
-    }),
-    (
-        &["UTF-16BE", "UTF_16BE", "X-UTF-16BE", "ISO-10646-UCS-2", "UnicodeBigUnmarked"],
-        || Kind::Utf16(Utf16 { order: Some(ByteOrder::Big), mark: None }),
-    ),
-    (
-        &["UTF-16LE", "UTF_16LE", "X-UTF-16LE", "UnicodeLittleUnmarked"],
-        || Kind::Utf16(Utf16 { order: Some(ByteOrder::Little), mark: None }),
-    ),
-    (&["x-UTF-16LE-BOM", "UnicodeLittle"], || {
-        Kind::Utf16(Utf16 { order: None, mark: Some(ByteOrder::Little) })
-    }),
-    (&["UTF-32", "UTF_32", "UTF32"], || {
-        Kind::Utf32(Utf32 { order: None })
-    }),
-    (&["UTF-32BE", "UTF_32BE", "X-UTF-32BE"], || {
-        Kind::Utf32(Utf32 { order: Some(ByteOrder::Big) })
-    }),
-    (&["UTF-32LE", "UTF_32LE", "X-UTF-32LE"], || {
-        Kind::Utf32(Utf32 { order: Some(ByteOrder::Little) })
-    }),
-    (&["GB18030", "gb18030-2022"], || Kind::Gb18030),
-];
+/// The character sets that are no tables, by Java's names for them.
+fn unicode_for_name(name: &str) -> Option<Kind> {
+    use ByteOrder::{Big, Little};
+    let utf16 = |order, mark| Kind::Utf16(Utf16 { order, mark });
+    let utf32 = |order| Kind::Utf32(Utf32 { order });
+    Some(match name.to_ascii_lowercase().as_str() {
+        "utf-8" | "utf8" | "unicode-1-1-utf-8" => Kind::Utf8,
+        "utf-16" | "utf_16" | "utf16" | "unicode" | "unicodebig" => utf16(None, Some(Big)),
+        "utf-16be" | "utf_16be" | "x-utf-16be" | "iso-10646-ucs-2" | "unicodebigunmarked" => {
+            utf16(Some(Big), None)
+        }
+        "utf-16le" | "utf_16le" | "x-utf-16le" | "unicodelittleunmarked" => {
+            utf16(Some(Little), None)
+        }
+        "x-utf-16le-bom" | "unicodelittle" => utf16(None, Some(Little)),
+        "utf-32" | "utf_32" | "utf32" => utf32(None),
+        "utf-32be" | "utf_32be" | "x-utf-32be" => utf32(Some(Big)),
+        "utf-32le" | "utf_32le" | "x-utf-32le" => utf32(Some(Little)),
+        "gb18030" | "gb18030-2022" => Kind::Gb18030,
+        _ => return None,
+    })
+}
 
 impl Charset {
     pub(crate) const UTF_8: Self = Charset(Kind::Utf8);
@@ -61,10 +56,8 @@ impl Charset {
     ///
     /// Cost: the first time a table is named, some milliseconds.
     pub(crate) fn for_name(name: &str) -> Option<Self> {
-        let same = |known: &&str| known.eq_ignore_ascii_case(name);
-        let unicode = UNICODE.iter().find(|(names, _)| names.iter().any(|n| same(&n)));
-        let kind = match unicode {
-            Some((_, kind)) => kind(),
+        let kind = match unicode_for_name(name) {
+            Some(kind) => kind,
             None => Kind::Table(tables::for_name(name)?),
         };
         Some(Self(kind))
@@ -79,7 +72,7 @@ impl Charset {
     #[inline]
     pub(crate) fn decode(&self, bytes: SharedSlice<'_>) -> Str {
         let units = match &self.0 {
-            Kind::Utf8 => return unicode::decode_utf8(bytes),
+            Kind::Utf8 => return Str::from_utf8_lossy(bytes.to_bytes()),
             Kind::Utf16(utf16) => utf16.decode(&bytes),
             Kind::Utf32(utf32) => utf32.decode(&bytes),
             Kind::Gb18030 => return gb18030::decode(&bytes).into(),

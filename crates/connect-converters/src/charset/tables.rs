@@ -41,7 +41,9 @@ static KNOWN: Mutex<Vec<Arc<Table>>> = Mutex::new(Vec::new());
 pub(super) fn for_name(name: &str) -> Option<Arc<Table>> {
     let named = |line: &&str| {
         let names = line.split('\t').next().unwrap_or_default();
-        names.split(' ').any(|known| known.eq_ignore_ascii_case(name))
+        names
+            .split(' ')
+            .any(|known| known.eq_ignore_ascii_case(name))
     };
     let single = SINGLE_BYTE.lines().find(named).map(|line| (line, false));
     let found = single.or_else(|| DOUBLE_BYTE.lines().find(named).map(|line| (line, true)));

@@ -1,52 +1,10 @@
-//! UTF-8, UTF-16 and UTF-32 as Java reads and writes them.
+//! UTF-16 and UTF-32 as Java reads and writes them.
 //!
 //! Lives here: byte order marks, and how many U+FFFD stand for malformed bytes.
 //! Source: `sun.nio.cs` of OpenJDK 17.
 
-use connect_api::data::{SharedSlice, Str};
-
 const REPLACEMENT: u16 = 0xFFFD;
 const MARK: u16 = 0xFEFF;
-
-/// The text of UTF-8. Half a surrogate pair in three bytes is one U+FFFD in Java, and three in Rust; all
-/// other malformed bytes are replaced alike.
-#[inline]
-pub(super) fn decode_utf8(bytes: SharedSlice<'_>) -> Str {
-    match std::str::from_utf8(bytes.as_slice()) {
-        Ok(text) => bytes.share_str(text),
-        Err(_) => decode_malformed_utf8(&bytes).into(),
-    }
-}
-
-#[cold]
-fn decode_malformed_utf8(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() + 16);
-    let mut chunks = bytes.utf8_chunks();
-    let mut skip = 0;
-    while let Some(chunk) = chunks.next() {
-        text.push_str(chunk.valid());
-        let invalid = chunk.invalid();
-        if invalid.is_empty() {
-            continue;
-        }
-        // A surrogate's three bytes come as three invalid chunks of one byte each; the first stands for all.
-        if skip > 0 && chunk.valid().is_empty() {
-            skip -= 1;
-            continue;
-        }
-        text.push(char::REPLACEMENT_CHARACTER);
-        skip = 0;
-        if invalid == [0xED] {
-            let at = invalid.as_ptr() as usize - bytes.as_ptr() as usize;
-            skip = match &bytes[at + 1..] {
-                [0xA0..=0xBF, 0x80..=0xBF, ..] => 2,
-                [0xA0..=0xBF] => 1,
-                _ => 0,
-            };
-        }
-    }
-    text
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ByteOrder {
@@ -94,7 +52,7 @@ impl Utf16 {
                     }
                     None => half = true,
                 },
-                0xDC00..0xE000 | 0xFFFE => units.push(REPLACEMENT),
+                0xDC00..0xE000 => units.push(REPLACEMENT),
                 _ => units.push(unit),
             }
         }

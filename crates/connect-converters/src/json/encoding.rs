@@ -90,8 +90,8 @@ fn decode_by_signature(bytes: &[u8]) -> Result<Decoded<'_>, SyntaxError> {
     }
 }
 
-/// UTF-8 as Jackson reads it: any sequence whose bytes begin right, also one that is longer than it need be
-/// or that says half a surrogate pair.
+/// UTF-8 as Jackson reads it: any sequence whose bytes begin right and that is no half of a surrogate pair,
+/// also one that is longer than it need be.
 #[cold]
 fn lax_utf8(bytes: &[u8]) -> String {
     let mut units = Vec::with_capacity(bytes.len());
@@ -101,10 +101,10 @@ fn lax_utf8(bytes: &[u8]) -> String {
             break true;
         };
         let (bits, more) = match first {
-            0x00..0x80 => (u32::from(*first), 0),
-            0xC0..0xE0 => (u32::from(first & 0x1F), 1),
-            0xE0..0xF0 => (u32::from(first & 0x0F), 2),
-            0xF0..0xF8 => (u32::from(first & 0x07), 3),
+            0x00..=0x7F => (u32::from(*first), 0),
+            0xC0..=0xDF => (u32::from(first & 0x1F), 1),
+            0xE0..=0xEF => (u32::from(first & 0x0F), 2),
+            0xF0..=0xF7 => (u32::from(first & 0x07), 3),
             _ => break false,
         };
         let Some(continuation) = behind.get(..more) else {
@@ -116,12 +116,16 @@ fn lax_utf8(bytes: &[u8]) -> String {
         let code = continuation
             .iter()
             .fold(bits, |code, byte| code << 6 | u32::from(byte & 0x3F));
-        if more < 3 {
-            units.push(code as u16);
-        } else {
-            let code = code.wrapping_sub(0x1_0000);
-            units.push(0xD800 | (code >> 10) as u16);
-            units.push(0xDC00 | (code & 0x3FF) as u16);
+        match (more, code) {
+            (2, 0xD800..=0xDFFF) => break false,
+            (3, _) => {
+                let code = code.wrapping_sub(0x1_0000);
+                units.push(0xD800 | (code >> 10) as u16);
+                units.push(0xDC00 | (code & 0x3FF) as u16);
+            }
+            // Written long, a quote ends no text and a control character is none: as if it were escaped.
+            (1.., 0x00..=0x7F) => units.extend(format!("\\u{code:04X}").encode_utf16()),
+            _ => units.push(code as u16),
         }
         rest = &behind[more..];
     };

@@ -87,7 +87,7 @@ impl<'a> FreeReader<'_, 'a> {
         loop {
             let step = match self.shapes.predicted(place, self.scanner.rest()) {
                 Some((step, length)) => {
-                    self.scanner.at += length;
+                    self.scanner.step_over(length);
                     step
                 }
                 None => match self.member(place, values.is_empty())? {

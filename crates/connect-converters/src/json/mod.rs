@@ -201,11 +201,11 @@ impl JsonConverter {
                 return Ok(false);
             }
             if !self.schemas_enable {
-                self.writer(buffer).free(value)?;
+                self.writer(buffer, 0).free(value)?;
                 return Ok(true);
             }
             buffer.extend_from_slice(b"{\"schema\":null,\"payload\":");
-            self.writer(buffer).free(value)?;
+            self.writer(buffer, 1).free(value)?;
             buffer.push(b'}');
             return Ok(true);
         };
@@ -213,6 +213,7 @@ impl JsonConverter {
             options: &self.options,
             key_texts: &mut self.key_texts,
             out: buffer,
+            depth: u32::from(self.schemas_enable),
         };
         let entry = self.plans.entry(schema);
         if !self.schemas_enable {
@@ -232,11 +233,12 @@ impl JsonConverter {
         Ok(true)
     }
 
-    fn writer<'w>(&'w mut self, out: &'w mut Vec<u8>) -> write::Writer<'w> {
+    fn writer<'w>(&'w mut self, out: &'w mut Vec<u8>, depth: u32) -> write::Writer<'w> {
         write::Writer {
             options: &self.options,
             key_texts: &mut self.key_texts,
             out,
+            depth,
         }
     }
 }

@@ -64,6 +64,13 @@ pub(super) type Scan<T> = Result<T, SyntaxError>;
 /// A text or name as it stands, or with its escapes replaced.
 pub(super) type Text<'a> = Cow<'a, str>;
 
+/// What stands in quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quoted {
+    Name,
+    Text,
+}
+
 pub(super) struct Scanner<'a> {
     text: &'a [u8],
     pub(super) at: usize,
@@ -121,6 +128,16 @@ impl<'a> Scanner<'a> {
         SyntaxError::new(self.at, self.text.get(self.at).copied(), expected)
     }
 
+    /// Steps over bytes that were recognized, and over space behind them, which they may not have had when
+    /// they were learned.
+    #[inline(always)]
+    pub(super) fn step_over(&mut self, length: usize) {
+        self.at += length;
+        if self.peek() <= b' ' {
+            self.skip_space();
+        }
+    }
+
     #[inline(always)]
     pub(super) fn skip_space(&mut self) {
         while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
@@ -162,7 +179,7 @@ impl<'a> Scanner<'a> {
         if self.peek() != b'"' {
             return Err(self.unexpected("a name in double quotes"));
         }
-        let name = self.string()?;
+        let name = self.quoted(Quoted::Name)?;
         if name.len() > NAME_LENGTH_MAX {
             return Err(self.unexpected("a name of no more than 50000 bytes"));
         }
@@ -195,6 +212,11 @@ impl<'a> Scanner<'a> {
     /// A text in double quotes; the position is at the opening one.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn string(&mut self) -> Scan<Text<'a>> {
+        self.quoted(Quoted::Text)
+    }
+
+    #[inline(always)]
+    fn quoted(&mut self, what: Quoted) -> Scan<Text<'a>> {
         self.at += 1;
         let start = self.at;
         self.at += swar::plain_prefix(self.rest());
@@ -206,18 +228,18 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return Ok(Cow::Borrowed(text));
         }
-        self.string_with_escapes(start)
+        self.quoted_with_escapes(start, what)
     }
 
     #[cold]
-    fn string_with_escapes(&mut self, start: usize) -> Scan<Text<'a>> {
+    fn quoted_with_escapes(&mut self, start: usize, what: Quoted) -> Scan<Text<'a>> {
         let mut text = self.between(start, self.at).to_string();
         loop {
             match self.peek() {
                 b'"' => break,
                 b'\\' => {
                     self.at += 1;
-                    self.escape(&mut text)?;
+                    self.escape(&mut text, what)?;
                 }
                 _ if self.at == self.text.len() => return Err(self.unexpected("'\"'")),
                 _ => return Err(self.unexpected("an escape in place of a control character")),
@@ -231,7 +253,7 @@ impl<'a> Scanner<'a> {
         Ok(Cow::Owned(text))
     }
 
-    fn escape(&mut self, text: &mut String) -> Scan<()> {
+    fn escape(&mut self, text: &mut String, what: Quoted) -> Scan<()> {
         let char = match self.peek() {
             b'"' => '"',
             b'\\' => '\\',
@@ -243,7 +265,7 @@ impl<'a> Scanner<'a> {
             b't' => '\t',
             b'u' => {
                 let unit = self.hex4()?;
-                let char = self.paired(unit)?;
+                let char = self.paired(unit, what)?;
                 text.push(char);
                 return Ok(());
             }
@@ -255,20 +277,23 @@ impl<'a> Scanner<'a> {
     }
 
     /// The character of a UTF-16 unit, with the unit of the escape behind it where the two are a pair. Half
-    /// a pair, which a Java string can hold and ours cannot, becomes U+FFFD.
-    fn paired(&mut self, unit: u16) -> Scan<char> {
-        if !(0xD800..0xDC00).contains(&unit) || !self.rest().starts_with(b"\\u") {
-            return Ok(char::from_u32(unit.into()).unwrap_or(char::REPLACEMENT_CHARACTER));
+    /// a pair, which a Java string can hold and ours cannot, becomes U+FFFD; Jackson refuses it in names.
+    fn paired(&mut self, unit: u16, what: Quoted) -> Scan<char> {
+        if let Some(char) = char::from_u32(unit.into()) {
+            return Ok(char);
         }
         let behind = self.at;
-        self.at += 1;
-        let low = self.hex4()?;
-        match char::decode_utf16([unit, low]).next() {
-            Some(Ok(char)) => Ok(char),
-            _ => {
-                self.at = behind;
-                Ok(char::REPLACEMENT_CHARACTER)
+        if unit < 0xDC00 && self.rest().starts_with(b"\\u") {
+            self.at += 1;
+            let low = self.hex4()?;
+            if let Some(Ok(char)) = char::decode_utf16([unit, low]).next() {
+                return Ok(char);
             }
+            self.at = behind;
+        }
+        match what {
+            Quoted::Text => Ok(char::REPLACEMENT_CHARACTER),
+            Quoted::Name => Err(self.unexpected("both halves of a surrogate pair in a name")),
         }
     }
 
@@ -466,11 +491,9 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// `Character.isJavaIdentifierPart`, nearly.
+/// `Character.isJavaIdentifierPart`; Jackson fails on anything beyond ASCII here, whatever it is.
 fn goes_on_as_word(char: char) -> bool {
-    char.is_alphanumeric()
-        || matches!(char, '_' | '\u{7f}'..='\u{9f}' | '\u{a2}'..='\u{a5}' | '\u{ad}')
-        || matches!(char, '\u{300}'..='\u{36f}' | '\u{203f}' | '\u{2040}' | '\u{20a0}'..='\u{20cf}')
+    char.is_ascii_alphanumeric() || matches!(char, '_' | '\u{7f}'..)
 }
 
 fn check_length(text: &str) -> Result<(), &'static str> {

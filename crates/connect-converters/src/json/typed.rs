@@ -32,13 +32,13 @@ type Fit<T> = Result<T, Misfit>;
 /// How to read values of a schema.
 pub(super) struct Plan {
     kind: Kind,
-    null: Null,
+    on_null: OnNull,
 }
 
 /// What a null becomes, or a member that is not there.
-enum Null {
+enum OnNull {
     Default(Value),
-    Null,
+    Stays,
     Misfit,
 }
 
@@ -82,16 +82,16 @@ struct Member {
 
 impl Plan {
     pub(super) fn new(schema: &Schema, replace_null_with_default: bool) -> Self {
-        let null = match schema.default_value() {
-            Some(default) if replace_null_with_default => Null::Default(default.clone()),
-            _ if schema.is_optional() => Null::Null,
-            _ => Null::Misfit,
+        let on_null = match schema.default_value() {
+            Some(default) if replace_null_with_default => OnNull::Default(default.clone()),
+            _ if schema.is_optional() => OnNull::Stays,
+            _ => OnNull::Misfit,
         };
         let part = |schema: Option<&Schema>| match schema {
             Some(schema) => Plan::new(schema, replace_null_with_default),
             None => Plan {
                 kind: Kind::Unknown,
-                null: Null::Misfit,
+                on_null: OnNull::Misfit,
             },
         };
         let kind = match (logical_name(schema), schema.schema_type()) {
@@ -122,7 +122,7 @@ impl Plan {
                 Kind::Struct(Box::new(StructPlan::new(schema, replace_null_with_default)))
             }
         };
-        Self { kind, null }
+        Self { kind, on_null }
     }
 }
 
@@ -238,10 +238,10 @@ impl<'a> TypedReader<'a> {
     #[cold]
     fn push_null(&mut self, plan: &Plan, values: &mut Vec<Value>) -> Fit<()> {
         self.scanner.literal("null")?;
-        values.push(match &plan.null {
-            Null::Default(default) => default.clone(),
-            Null::Null => Value::Null,
-            Null::Misfit => return Err(Misfit),
+        values.push(match &plan.on_null {
+            OnNull::Default(default) => default.clone(),
+            OnNull::Stays => Value::Null,
+            OnNull::Misfit => return Err(Misfit),
         });
         Ok(())
     }
@@ -327,7 +327,7 @@ impl<'a> TypedReader<'a> {
             };
             let field = match plan.members.get(expected) {
                 Some(member) if member.lead.begins(self.scanner.rest()) => {
-                    self.scanner.at += member.lead.len();
+                    self.scanner.step_over(member.lead.len());
                     expected
                 }
                 _ => match self.member(plan, before, first)? {
@@ -352,10 +352,10 @@ impl<'a> TypedReader<'a> {
         values.resize(count, Value::Null);
         for (value, member) in values.iter_mut().zip(&plan.members) {
             if value.is_null() {
-                match &member.plan.null {
-                    Null::Default(default) => *value = default.clone(),
-                    Null::Null => {}
-                    Null::Misfit => return Err(Misfit),
+                match &member.plan.on_null {
+                    OnNull::Default(default) => *value = default.clone(),
+                    OnNull::Stays => {}
+                    OnNull::Misfit => return Err(Misfit),
                 }
             }
         }

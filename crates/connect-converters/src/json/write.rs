@@ -92,7 +92,12 @@ pub(super) struct Writer<'w> {
     pub(super) options: &'w Options,
     pub(super) key_texts: &'w mut KeyTextsCache,
     pub(super) out: &'w mut Vec<u8>,
+    /// How many objects and arrays are open.
+    pub(super) depth: u32,
 }
+
+/// Objects and arrays inside each other that Jackson writes at most.
+const NESTING_MAX: u32 = 1000;
 
 impl Writer<'_> {
     /// Appends a value along the plan of its schema.
@@ -159,6 +164,7 @@ impl Writer<'_> {
                 plan.equal = Some(value.schema().clone());
             }
         }
+        self.deeper()?;
         if plan.members.is_empty() {
             self.out.push(b'{');
         }
@@ -167,6 +173,7 @@ impl Writer<'_> {
             self.value(&mut member.plan, value)?;
         }
         self.out.push(b'}');
+        self.depth -= 1;
         Ok(())
     }
 
@@ -226,6 +233,7 @@ impl Writer<'_> {
         elements: &[Value],
         mut write: impl FnMut(&mut Self, &Value) -> Result<()>,
     ) -> Result<()> {
+        self.deeper()?;
         self.out.push(b'[');
         for (i, element) in elements.iter().enumerate() {
             if i > 0 {
@@ -234,6 +242,7 @@ impl Writer<'_> {
             write(self, element)?;
         }
         self.out.push(b']');
+        self.depth -= 1;
         Ok(())
     }
 
@@ -271,6 +280,8 @@ impl Writer<'_> {
         map: &Map,
         mut write: impl FnMut(&mut Self, &Value, &Value) -> Result<()>,
     ) -> Result<()> {
+        self.deeper()?;
+        self.deeper()?;
         self.out.push(b'[');
         for (i, (key, value)) in map.iter().enumerate() {
             self.out.extend_from_slice(if i > 0 { b",[" } else { b"[" });
@@ -278,6 +289,7 @@ impl Writer<'_> {
             self.out.push(b']');
         }
         self.out.push(b']');
+        self.depth -= 2;
         Ok(())
     }
 
@@ -287,23 +299,23 @@ impl Writer<'_> {
         map: &Map,
         mut write: impl FnMut(&mut Self, &Value) -> Result<()>,
     ) -> Result<()> {
-        if map.is_empty() {
-            self.out.extend_from_slice(b"{}");
-            return Ok(());
-        }
         if let Shape::Texts(texts) = self.key_texts.shape(map.shared_keys()) {
             let written = self.with_key_texts(&texts, map, write);
             self.key_texts.give_back(texts);
             return written;
-        } else {
-            for (i, (key, value)) in map.iter().enumerate() {
-                self.out.push(if i > 0 { b',' } else { b'{' });
-                write_text(key.as_str().unwrap_or_default(), self.out);
-                self.out.push(b':');
-                write(self, value)?;
+        }
+        self.deeper()?;
+        self.out.push(b'{');
+        for (i, (key, value)) in map.iter().enumerate() {
+            if i > 0 {
+                self.out.push(b',');
             }
+            write_text(key.as_str().unwrap_or_default(), self.out);
+            self.out.push(b':');
+            write(self, value)?;
         }
         self.out.push(b'}');
+        self.depth -= 1;
         Ok(())
     }
 
@@ -315,6 +327,7 @@ impl Writer<'_> {
         map: &Map,
         mut write: impl FnMut(&mut Self, &Value) -> Result<()>,
     ) -> Result<()> {
+        self.deeper()?;
         if map.is_empty() {
             self.out.push(b'{');
         }
@@ -323,6 +336,7 @@ impl Writer<'_> {
             write(self, value)?;
         }
         self.out.push(b'}');
+        self.depth -= 1;
         Ok(())
     }
 
@@ -341,6 +355,7 @@ impl Writer<'_> {
             });
             self.out.truncate(start);
         }
+        self.deeper()?;
         self.out.push(b'{');
         for (i, text) in texts.iter().enumerate() {
             if texts[..i].contains(text) {
@@ -355,6 +370,7 @@ impl Writer<'_> {
             self.part(values, &map.values()[last])?;
         }
         self.out.push(b'}');
+        self.depth -= 1;
         Ok(())
     }
 
@@ -401,6 +417,19 @@ impl Writer<'_> {
                 writer.free(value)
             }),
         }
+    }
+
+    /// Counts an object or array that is opened.
+    #[inline]
+    fn deeper(&mut self) -> Result<()> {
+        if self.depth == NESTING_MAX {
+            return Err(ConnectError::data(
+                "Converting Kafka Connect data to byte[] failed due to serialization error: ",
+            )
+            .caused_by("more than 1000 objects and arrays inside each other"));
+        }
+        self.depth += 1;
+        Ok(())
     }
 
     #[inline]

@@ -20,24 +20,7 @@ use super::{Admin, PerItem, outcome, text, topic_name};
 use crate::client::{CoordinatorKind, Target};
 use crate::error::ClientError;
 use crate::metadata::TopicPartition;
-
-/// A committed position: the offset of the next record to read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OffsetAndMetadata {
-    pub offset: i64,
-    pub leader_epoch: Option<i32>,
-    /// Whatever the one who committed wrote beside it.
-    pub metadata: String,
-}
-
-impl OffsetAndMetadata {
-    pub fn new(offset: i64) -> Self {
-        Self {
-            offset,
-            ..Self::default()
-        }
-    }
-}
+use crate::offset::OffsetAndMetadata;
 
 type Outcomes<T> = Vec<(TopicPartition, Result<T, ClientError>)>;
 

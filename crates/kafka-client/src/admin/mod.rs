@@ -29,11 +29,11 @@ mod partitions;
 mod topics;
 mod transactions;
 
+pub use crate::offset::OffsetAndMetadata;
 pub use cluster::ClusterDescription;
 pub use configs::{
     AlterConfig, ConfigEntry, ConfigOperation, ConfigResource, ConfigSource, ResourceType,
 };
-pub use group_offsets::OffsetAndMetadata;
 pub use groups::{GroupDescription, GroupListing, GroupMember};
 pub use partitions::{ListedOffset, OffsetSpec};
 pub use topics::{CreatedTopic, NewPartitions, NewTopic, Replicas, Validate};

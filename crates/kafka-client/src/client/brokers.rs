@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::Backoff;
-use crate::connection::Connection;
-use crate::dial::{Authenticate, Dial};
+use crate::connection::{Authenticate, Connection, ConnectionOptions};
+use crate::dial::Dial;
 use crate::error::ClientError;
 use crate::settings::{ConnectionSettings, HostPort};
 
@@ -294,7 +294,7 @@ async fn open(
         .dial(&address.host, address.port, setup_timeout)
         .await
         .map_err(failed)?;
-    let options = settings.options(setup_timeout);
+    let options = ConnectionOptions::new(settings, setup_timeout);
     // Authentication may ask a third party.
     let within = setup_timeout + settings.request_timeout;
     let opening = Connection::open(stream, &name, broker_id, &options, authenticate);

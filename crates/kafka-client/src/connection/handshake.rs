@@ -1,10 +1,11 @@
 //! The first words on a fresh stream: ApiVersions, then authentication.
 //!
-//! Lives here: [`Handshake`], one request at a time, and the ApiVersions conversation with its
-//! fall-back for older brokers.
-//! Lives elsewhere: everything after (`super`), how to authenticate (`crate::dial::Authenticate`).
+//! Lives here: [`Handshake`], one request at a time, the trait [`Authenticate`], and the ApiVersions
+//! conversation with its fall-back for older brokers.
+//! Lives elsewhere: everything after (`super`).
 //! Never here: a timeout; the caller bounds the whole handshake.
 
+use async_trait::async_trait;
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
@@ -13,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::dial::Stream;
 use crate::error::{ClientError, KafkaErrorCode};
 
+use super::body::Body;
 use super::frame::{Frame, FrameReader, WriteQueue};
 use super::versions::{BrokerVersions, api_name};
 
@@ -21,6 +23,23 @@ const SOFTWARE_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// ApiVersions: key, and the newest version that we speak.
 const API_VERSIONS_MAX: i16 = 4;
+
+/// Runs on every fresh connection, after ApiVersions and before any other request.
+#[async_trait]
+pub trait Authenticate: Send + Sync + 'static {
+    async fn authenticate(&self, handshake: &mut Handshake<'_>) -> Result<(), ClientError>;
+}
+
+/// `security.protocol=PLAINTEXT`, or TLS without SASL.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAuthentication;
+
+#[async_trait]
+impl Authenticate for NoAuthentication {
+    async fn authenticate(&self, _: &mut Handshake<'_>) -> Result<(), ClientError> {
+        Ok(())
+    }
+}
 
 /// A stream on which one request is answered before the next is sent.
 pub struct Handshake<'a> {
@@ -183,12 +202,13 @@ pub(super) fn check_correlation_id(
 
 /// Decodes a response frame that begins with its correlation id.
 pub(super) fn decode<T: Decodable + HeaderVersion>(
-    mut frame: Bytes,
+    frame: Bytes,
     api_key: i16,
     version: i16,
 ) -> Result<T, ClientError> {
-    ResponseHeader::decode(&mut frame, T::header_version(version))
-        .and_then(|_| T::decode(&mut frame, version))
+    let mut body = Body::new(frame);
+    ResponseHeader::decode(&mut body, T::header_version(version))
+        .and_then(|_| T::decode(&mut body, version))
         .map_err(|cause| {
             ClientError::fatal(format!(
                 "could not decode the answer to {} version {version}: {cause}",

@@ -9,8 +9,8 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::*;
-use crate::dial::NoAuthentication;
 use crate::fake_broker::{Call, FakeCluster, Reply};
+use crate::settings::RESPONSE_BYTES_MAX;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -32,11 +32,11 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use crate::admin::OffsetAndMetadata;
 pub use crate::metadata::TopicPartition;
+pub use crate::offset::OffsetAndMetadata;
 pub use consumer::{Consumer, Waker};
-pub use offsets::{GroupMetadata, OffsetAndTimestamp, PendingCommit};
 pub use kafka_wire::{RecordView, TimestampType};
+pub use offsets::{GroupMetadata, OffsetAndTimestamp, PendingCommit};
 pub use records::{PartitionRecords, Piece};
 
 /// What a poll answers.

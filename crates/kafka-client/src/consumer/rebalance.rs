@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::assignors::{AssignorMemory, GroupMember, RebalanceProtocol, TopicPartitions, assign};
 use super::poll::Done;
@@ -406,7 +406,7 @@ impl Consumer {
                 return group.membership.assign_failed(error);
             };
             let assigned = assign(*assignor, &partitions, &members, &mut group.memory);
-            info!(
+            debug!(
                 generation_id = election.generation_id,
                 members = members.len(),
                 assignor = assignor.name(),

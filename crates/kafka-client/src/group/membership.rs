@@ -314,6 +314,7 @@ impl Run {
             }
             Action::Leave { member_id, reason } => {
                 let group = self.settings.group_id.clone();
+                info!(group, member = member_id, reason, "leaving group");
                 self.under_way.spawn(async move {
                     if let Err(error) = requests.leave(member_id, reason).await {
                         debug!(group, %error, "the coordinator did not confirm that the member leaves");
@@ -332,10 +333,10 @@ impl Run {
             Note::CoordinatorNotFound(reason) => {
                 warn!(
                     group,
-                    reason, "the group coordinator cannot be found, trying again"
+                    reason, "the group coordinator cannot be found, still trying"
                 );
             }
-            Note::CoordinatorLost(reason) => info!(
+            Note::CoordinatorLost(reason) => debug!(
                 group,
                 reason, "group coordinator lost, looking for it again"
             ),
@@ -358,7 +359,7 @@ impl Run {
                 generation_id,
                 leader,
             } => info!(group, member, generation_id, leader, "joined group"),
-            Note::RejoinRequested(reason) => info!(group, member, reason, "rejoining group"),
+            Note::RejoinRequested(reason) => debug!(group, member, reason, "rejoining group"),
         }
     }
 }

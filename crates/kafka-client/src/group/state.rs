@@ -42,6 +42,10 @@ pub struct Member {
     heartbeat: Heartbeat,
 }
 
+/// Look-ups that fail in a row before an operator hears of it: with the usual back-off, more than
+/// a second.
+const FIND_FAILURES_WORTH_A_NOTE: u32 = 4;
+
 /// The join or sync request of the current attempt.
 #[derive(Debug, Clone, PartialEq)]
 enum Request {
@@ -511,7 +515,7 @@ impl Member {
                 actions.push(Action::Note(Note::CoordinatorFound(broker)));
             }
             Err(error) if error.is_retriable() || error.is(Code::COORDINATOR_NOT_AVAILABLE) => {
-                if self.find_failures == 0 {
+                if self.find_failures == FIND_FAILURES_WORTH_A_NOTE {
                     actions.push(Action::Note(Note::CoordinatorNotFound(error.to_string())));
                 }
                 self.find_at = Some(now + self.settings.retry_backoff.delay(self.find_failures));

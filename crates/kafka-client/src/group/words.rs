@@ -181,7 +181,7 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     CoordinatorFound(i32),
-    /// The first of a row of failures.
+    /// Several times in a row; one failure is nothing while a coordinator starts or moves.
     CoordinatorNotFound(String),
     CoordinatorLost(String),
     GenerationLost(String),

@@ -98,11 +98,6 @@ impl Producer {
         client: Client,
         settings: &ProducerSettings,
     ) -> Result<(Producer, Acknowledgements), ClientError> {
-        if let Some(id) = &settings.transactional_id {
-            return Err(ClientError::config(format!(
-                "transactional.id={id}: transactions are not supported by this producer yet"
-            )));
-        }
         let (codec, level) = match settings.compression {
             Compression::None => (Codec::None, None),
             Compression::Gzip { level } => (

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::keys::Fate;
 use super::{ClientKind, Properties, Weight, keys};
-use crate::connection::{ConnectionOptions, RESPONSE_BYTES_MAX};
+
+/// Largest response that is accepted unless the settings ask for more. 100 MiB.
+pub const RESPONSE_BYTES_MAX: usize = 100 * 1024 * 1024;
 
 /// Shared part of the settings of every client.
 #[derive(Debug, Clone)]
@@ -178,15 +180,6 @@ impl ConnectionSettings {
             },
             // The first batch of a fetch may exceed fetch.max.bytes.
             response_bytes_max: RESPONSE_BYTES_MAX + fetch_bytes,
-        }
-    }
-
-    pub(crate) fn options(&self, negotiate_within: Duration) -> ConnectionOptions {
-        ConnectionOptions {
-            client_id: self.client_id.clone(),
-            max_idle: self.connections_max_idle,
-            response_bytes_max: self.response_bytes_max.min(i32::MAX as usize),
-            negotiate_within,
         }
     }
 

@@ -19,16 +19,8 @@ pub struct ProducerSettings {
     pub max_block: Duration,
     pub max_in_flight_requests_per_connection: usize,
     pub max_request_size_bytes: usize,
-    /// Forget a topic that was not produced to for this long.
-    pub metadata_max_idle: Duration,
     pub partitioner: Partitioner,
-    /// Prefer faster brokers for records without a key.
-    pub adaptive_partitioning: bool,
-    /// Avoid a broker that has been unavailable this long. `None`: never.
-    pub partitioner_availability_timeout: Option<Duration>,
     pub retries: u32,
-    pub transactional_id: Option<String>,
-    pub transaction_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,10 +85,8 @@ impl ProducerSettings {
     {
         let mut properties = Properties::read(ClientKind::Producer, properties);
         let p = &mut properties;
-        let transactional_id = p.text("transactional.id");
-        let connection = ConnectionSettings::read(p, || match &transactional_id {
-            Some(id) => format!("producer-{id}"),
-            None => format!("producer-{}", NEXT_CLIENT.fetch_add(1, Ordering::Relaxed)),
+        let connection = ConnectionSettings::read(p, || {
+            format!("producer-{}", NEXT_CLIENT.fetch_add(1, Ordering::Relaxed))
         });
         let acks = match p.text("acks").as_deref() {
             Some("0") => Acks::None,
@@ -104,15 +94,9 @@ impl ProducerSettings {
             _ => Acks::All,
         };
         let enable_idempotence = idempotence(p, acks);
-        if p.is_given("transactional.id") && !enable_idempotence {
-            p.error(
-                "transactional.id",
-                "Cannot set a transactional.id without also enabling idempotence.",
-            );
-        }
-        two_phase_commit(p);
+        transactions(p);
+        adaptive_partitioning(p);
         let linger = p.duration("linger.ms");
-        let availability_timeout = p.duration("partitioner.availability.timeout.ms");
         let settings = Self {
             acks,
             batch_size_bytes: p.usize("batch.size"),
@@ -124,14 +108,8 @@ impl ProducerSettings {
             max_block: p.duration("max.block.ms"),
             max_in_flight_requests_per_connection: p.usize("max.in.flight.requests.per.connection"),
             max_request_size_bytes: p.usize("max.request.size"),
-            metadata_max_idle: p.duration("metadata.max.idle.ms"),
             partitioner: partitioner(p),
-            adaptive_partitioning: p.bool("partitioner.adaptive.partitioning.enable"),
-            partitioner_availability_timeout: (!availability_timeout.is_zero())
-                .then_some(availability_timeout),
             retries: u32::try_from(p.int("retries")).unwrap_or(0),
-            transactional_id,
-            transaction_timeout: p.duration("transaction.timeout.ms"),
             connection,
         };
         properties.finish(settings)
@@ -176,7 +154,17 @@ fn idempotence(p: &mut Properties, acks: Acks) -> bool {
     enabled
 }
 
-fn two_phase_commit(p: &mut Properties) {
+/// There is no transaction without a `transactional.id`, and we have none.
+fn transactions(p: &mut Properties) {
+    if let Some(id) = p.text("transactional.id") {
+        p.error(
+            "transactional.id",
+            format!(
+                "transactional.id={id} is not supported yet: this producer is idempotent, \
+                 but has no transactions; leave it out"
+            ),
+        );
+    }
     const KEY: &str = "transaction.two.phase.commit.enable";
     if !p.bool(KEY) {
         return;
@@ -190,6 +178,20 @@ fn two_phase_commit(p: &mut Properties) {
                  Transactions will not expire with two-phase commit enabled."
             ),
         );
+    }
+}
+
+/// What is off here is honoured when it is turned off, and named when it is turned on.
+fn adaptive_partitioning(p: &mut Properties) {
+    const ADAPTIVE: &str = "partitioner.adaptive.partitioning.enable";
+    const AVAILABILITY: &str = "partitioner.availability.timeout.ms";
+    let reason =
+        "records without a key go to partitions at random, whatever the load of their brokers";
+    if p.is_given(ADAPTIVE) && p.bool(ADAPTIVE) {
+        p.ignore(ADAPTIVE, Weight::Warning, reason);
+    }
+    if p.int(AVAILABILITY) > 0 {
+        p.ignore(AVAILABILITY, Weight::Warning, reason);
     }
 }
 

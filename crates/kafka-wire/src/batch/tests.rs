@@ -1,3 +1,7 @@
+//! Batches written and read back, and bytes that are no batch.
+//!
+//! Never here: batches that Java wrote (`fixtures` holds their bytes).
+
 use super::*;
 use crate::batch::fixtures;
 use crate::compression::{Codec, Compressor, Decompressor};

@@ -1,3 +1,7 @@
+//! Every codec there and back, limits, damage, and the framings that Java writes.
+//!
+//! Never here: batches (`crate::batch`).
+
 use super::*;
 
 /// Cheap, repeatable and neither constant nor random: words of a small vocabulary.
