@@ -284,7 +284,148 @@ async fn partitions_kept_in_a_rebalance_go_on_after_a_refusal() {
     let started = bench.worker.start_connector(config, TargetState::Started);
     started.await.unwrap();
     first.called("open 0 1").await;
-    let settings = format!("{json}\nerrors.tolerance={tolerance}");
+    let settings =
+        format!("topics={topic}\n{cooperative}\nconsumer.override.group.id=connect-{name}");
+    let (second, second_name) = bench.sink("other", &settings).await;
+    let moved = tokio::select! {
+        _ = second.called("open 0") => 0,
+        _ = second.called("open 1") => 1,
+    };
+    // From here on it refuses every few milliseconds.
+    bench.produce(&topic, 1 - moved, &["begin"]).await;
+    first.called("put begin").await;
+    let stopped = bench.worker.set_target(&second_name, TargetState::Stopped);
+    stopped.await.unwrap();
+    first.called(&format!("open {moved}")).await;
+    bench.produce(&topic, moved, &["moved"]).await;
+    bench.produce(&topic, 1 - moved, &["kept"]).await;
+    let calls = first.called_until(|calls| {
+        let puts = calls.iter().filter(|it| it.starts_with("put"));
+        let all: String = puts.map(String::as_str).collect();
+        all.contains("moved") && all.contains("kept")
+    });
+    calls.await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_fails_its_task_and_its_partitions_go_to_others_at_once() {
+    let Some(mut bench) = Bench::new("sink-panic", "") else {
+        return;
+    };
+    let topic = format!("{}-s", bench.name);
+    bench.create_topic(&topic, 1).await;
+    let (shared, config, name) = bench.prepare("ScriptedSink", "s", "tasks.max=2", "topics");
+    shared.set_task_configs(vec![task_config(&name, "1"), task_config(&name, "2")]);
+    let panics = AtomicU32::new(0);
+    shared.on_put(move |_, records| {
+        let first = !records.is_empty() && panics.fetch_add(1, Ordering::Relaxed) == 0;
+        assert!(!first, "told to");
+        Ok(())
+    });
+    bench
+        .worker
+        .start_connector(config, TargetState::Started)
+        .await
+        .unwrap();
+    shared.called("open 0").await;
+    let begin = Instant::now();
+    bench.produce(&topic, 0, &["a"]).await;
+    // Not committed by the one that panicked, so the other gets it, sooner than a session ends.
+    shared.called_times("put a", 2).await;
+    let session = Duration::from_secs(45);
+    assert!(begin.elapsed() < session / 2, "{:?}", begin.elapsed());
+    bench
+        .worker
+        .set_target(&name, TargetState::Stopped)
+        .await
+        .unwrap();
+    assert_eq!(bench.committed(&name).await, Some(1));
+    let states = bench.stop().await;
+    let failed = states
+        .iter()
+        .find(|it| it.contains("FAILED"))
+        .expect("one failed");
+    assert!(
+        failed.contains("Exiting WorkerSinkTask due to unrecoverable exception."),
+        "{failed}"
+    );
+    assert!(failed.contains("the plugin panicked: told to"), "{failed}");
+}
+
+/// The reporter is there when errors are logged; what it says counts also when the task swallows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn reported_records_pass_or_fail_the_task_as_the_tolerance_says() {
+    let Some(mut bench) = Bench::new("sink-errant", "") else {
+        return;
+    };
+    for (connector, settings, has_reporter, fails) in [
+        ("quiet", "errors.tolerance=all", false, false),
+        (
+            "all",
+            "errors.log.enable=true\nerrors.tolerance=all",
+            true,
+            false,
+        ),
+        ("none", "errors.log.enable=true", true, true),
+    ] {
+        let (shared, config, name) = bench.prepare("ScriptedSink", connector, settings, "topics");
+        bench.create_topic(&name, 1).await;
+        bench.produce(&name, 0, &["a"]).await;
+        let noted = Arc::downgrade(&shared);
+        shared.on_put(move |context, records| {
+            let Some(record) = records.first() else {
+                return Ok(());
+            };
+            let shared = noted.upgrade().expect("the test holds it");
+            let Some(reporter) = context.errant_record_reporter() else {
+                shared.note("no reporter");
+                return Ok(());
+            };
+            let error = ConnectError::retriable("cannot write it");
+            let reported = ready(reporter.report(record, error));
+            shared.note(format!("reported {}", reported.is_ok()));
+            Ok(())
+        });
+        bench
+            .worker
+            .start_connector(config, TargetState::Started)
+            .await
+            .unwrap();
+        match (has_reporter, fails) {
+            (false, _) => drop(shared.called("no reporter").await),
+            (true, fails) => drop(shared.called(&format!("reported {}", !fails)).await),
+        }
+        if fails {
+            let state = bench.state(&format!("{name}-0 FAILED")).await;
+            assert!(
+                state.contains("Tolerance exceeded in error handler"),
+                "{state}"
+            );
+        } else {
+            bench
+                .worker
+                .set_target(&name, TargetState::Stopped)
+                .await
+                .unwrap();
+        }
+        assert_eq!(
+            bench.committed(&name).await,
+            (!fails).then_some(1),
+            "{connector}"
+        );
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_cannot_be_converted_are_left_out_or_fail_the_task() {
+    let Some(mut bench) = Bench::new("sink-convert", "") else {
+        return;
+    };
+    let json = "value.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter.schemas.enable=false";
+    for (connector, tolerance) in [("none", "none"), ("all", "all")] {
+        let settings = format!("{json}\nerrors.tolerance={tolerance}");
         let (shared, config, name) = bench.prepare("ScriptedSink", connector, &settings, "topics");
         bench.create_topic(&name, 1).await;
         bench
