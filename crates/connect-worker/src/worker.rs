@@ -174,6 +174,9 @@ impl Worker {
         self.connectors.insert(name.clone(), running);
         let result = self.set_target(&name, target).await;
         if let Err(error) = &result {
+            // Some of its tasks may run, when the last ones could not be made.
+            let tasks = std::mem::take(&mut self.known(&name).tasks);
+            self.stop_tasks(tasks).await;
             self.stop_connector(&name).await;
             self.connectors.remove(&name);
             let trace = error.to_string();

@@ -19,9 +19,8 @@ async fn the_calls_of_a_source_come_in_order() {
     };
     let (source, name) = bench.source("s", "").await;
     source.give(&["a", "b"]);
-    source.called("poll").await;
     // The loop hears of acknowledgements while it polls; the task is told when the poll is back.
-    source.step(Step::Nothing);
+    source.sent().await;
     bench
         .worker
         .set_target(&name, TargetState::Paused)
@@ -66,7 +65,7 @@ async fn a_paused_source_is_not_polled_and_goes_on_where_it_was() {
     };
     let (source, name) = bench.source("s", "").await;
     source.give(&["a"]);
-    source.called("poll").await;
+    source.sent().await;
     bench
         .worker
         .set_target(&name, TargetState::Paused)
@@ -83,6 +82,7 @@ async fn a_paused_source_is_not_polled_and_goes_on_where_it_was() {
         .await
         .unwrap();
     source.called_times("poll", 2).await;
+    source.sent().await;
     bench.stop().await;
     let calls = source.calls();
     assert!(
@@ -153,7 +153,7 @@ async fn a_panic_fails_its_task_and_no_other() {
         bench.stored()
     );
     good.give(&["b"]);
-    good.called("poll").await;
+    good.sent().await;
     bench.stop().await;
     assert!(good.calls().contains(&"commit_record b @0".to_string()));
     assert!(
@@ -276,7 +276,7 @@ async fn tasks_are_started_anew_only_when_their_configurations_differ() {
     };
     let (source, name) = bench.source("s", "tasks.max=2").await;
     source.give(&["a"]);
-    source.called("poll").await;
+    source.sent().await;
     let context = source.connector_context();
     context.request_task_reconfiguration();
     bench.next_request().await;

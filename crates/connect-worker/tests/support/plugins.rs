@@ -9,7 +9,8 @@ use connect_api::{
 };
 use connect_config::{ConfigDef, Properties};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// What a source does at a poll.
@@ -74,13 +75,21 @@ impl Shared {
 
     #[track_caller]
     pub fn called_times(&self, call: &str, times: usize) -> impl Future<Output = Vec<String>> {
-        let (mut calls, call) = (self.calls.subscribe(), call.to_string());
+        let call = call.to_string();
+        self.called_until(move |calls| calls.iter().filter(|it| **it == call).count() >= times)
+    }
+
+    /// Waits until the calls are as wanted.
+    #[track_caller]
+    pub fn called_until(
+        &self,
+        wanted: impl FnMut(&Vec<String>) -> bool,
+    ) -> impl Future<Output = Vec<String>> {
+        let (mut calls, asked) = (self.calls.subscribe(), Location::caller());
         async move {
-            let there =
-                |calls: &Vec<String>| calls.iter().filter(|it| **it == call).count() >= times;
-            match super::wait_for(&mut calls, there).await {
+            match super::wait_for(&mut calls, wanted).await {
                 Ok(calls) => calls,
-                Err(calls) => panic!("not called {times} times: {call}; {calls:?}"),
+                Err(calls) => panic!("not called as wanted at {asked}: {calls:?}"),
             }
         }
     }
@@ -89,6 +98,17 @@ impl Shared {
         self.step(Step::Give(
             values.iter().map(|it| Value::from(*it)).collect(),
         ));
+    }
+
+    /// Waits for one more poll: what was given before is with the producer then.
+    pub async fn sent(&self) {
+        let before = self
+            .calls()
+            .iter()
+            .filter(|it| *it == "poll nothing")
+            .count();
+        self.step(Step::Nothing);
+        self.called_times("poll nothing", before + 1).await;
     }
 
     pub fn step(&self, step: Step) {
@@ -332,7 +352,12 @@ impl SinkTask for ScriptedSinkTask {
             let values = records.iter().map(|it| it.value.as_str().unwrap_or("?"));
             shared.note(format!("put {}", values.collect::<Vec<_>>().join(" ")));
         }
-        match (&mut *shared.on_put.lock().unwrap(), &self.context) {
+        // A test may have told it to panic in here before.
+        let on_put = shared.on_put.lock();
+        match (
+            &mut *on_put.unwrap_or_else(PoisonError::into_inner),
+            &self.context,
+        ) {
             (Some(on_put), Some(context)) => on_put(context, records),
             _ => Ok(()),
         }
