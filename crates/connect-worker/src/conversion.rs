@@ -113,7 +113,7 @@ impl SinkConversion {
         }
     }
 
-    /// The record for the task; `None` when it failed and that is tolerated.
+    /// Adds the record for the task to `into`; nothing when it failed and that is tolerated.
     ///
     /// `payload`: the buffer that `view` lies in. Texts and bytes of the record share it.
     pub fn convert(
@@ -123,7 +123,8 @@ impl SinkConversion {
         payload: &Bytes,
         view: &RecordView<'_>,
         timestamp_type: TimestampType,
-    ) -> Result<Option<SinkRecord>> {
+        into: &mut Vec<SinkRecord>,
+    ) -> Result<()> {
         let skip = |this: &Self, stage, error| {
             this.skip(stage, topic, partition, view, timestamp_type, error)
         };
@@ -159,27 +160,28 @@ impl SinkConversion {
             Err(error) => return skip(self, Stage::HeaderConverter, error),
         };
         let has_time = view.timestamp_ms != -1;
-        let record = ConnectRecord {
-            topic: topic.clone(),
-            kafka_partition: Some(partition),
-            key_schema: key.schema,
-            key: key.value,
-            value_schema: value.schema,
-            value: value.value,
-            timestamp: has_time.then_some(view.timestamp_ms),
-            headers,
-        };
         let timestamp_type = if has_time {
             timestamp_type
         } else {
             TimestampType::NoTimestampType
         };
-        Ok(Some(SinkRecord {
-            record,
+        // Made where it stays: a record is larger than what it costs to make.
+        into.push(SinkRecord {
+            record: ConnectRecord {
+                topic: topic.clone(),
+                kafka_partition: Some(partition),
+                key_schema: key.schema,
+                key: key.value,
+                value_schema: value.schema,
+                value: value.value,
+                timestamp: has_time.then_some(view.timestamp_ms),
+                headers,
+            },
             kafka_offset: view.offset,
             timestamp_type,
             original: None,
-        }))
+        });
+        Ok(())
     }
 
     fn convert_headers(&mut self, topic: &str) -> Result<Headers> {
@@ -204,7 +206,7 @@ impl SinkConversion {
         view: &RecordView<'_>,
         timestamp_type: TimestampType,
         error: ConnectError,
-    ) -> Result<Option<SinkRecord>> {
+    ) -> Result<()> {
         let class = match stage {
             Stage::KeyConverter => &self.converters.key.class,
             Stage::HeaderConverter => &self.converters.header.class,
@@ -223,7 +225,7 @@ impl SinkConversion {
             },
         };
         self.tolerance.failed(stage, class, error, which)?;
-        Ok(None)
+        Ok(())
     }
 
     fn corrupt(

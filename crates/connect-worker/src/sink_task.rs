@@ -326,14 +326,14 @@ impl SinkLoop {
                             .with("partition", partition)
                             .caused_by(cause)
                     })?;
-                    let converted = self.conversion.convert(
+                    self.conversion.convert(
                         topic,
                         partition,
                         payload,
                         &view,
                         timestamp_type,
+                        &mut self.batch,
                     )?;
-                    self.batch.extend(converted);
                 }
             }
             self.ends.push((
