@@ -44,9 +44,9 @@ pub struct WorkerParts {
     /// Makes a Kafka client: over TCP, or over pipes in a simulation.
     pub connect: Arc<dyn Fn(ConnectionSettings) -> Client + Send + Sync>,
     pub listener: Arc<dyn StatusListener>,
-    /// Where group membership lives.
+    /// Where group membership and metadata live.
     pub control: Handle,
-    /// Where connectors and tasks live.
+    /// Where connector calls run. Tasks have threads of their own.
     pub data: Handle,
 }
 

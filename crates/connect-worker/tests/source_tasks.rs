@@ -1,4 +1,5 @@
 //! The loop of source tasks on a real broker.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod support;
 

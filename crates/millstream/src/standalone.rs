@@ -32,7 +32,7 @@ const NO_KAFKA_SAID_EVERY: Duration = Duration::from_secs(5);
 /// Runs until a signal. Every failure has been logged when this returns.
 pub fn run(args: &StandaloneArgs) -> Exit {
     let begin = Instant::now();
-    // Data work has threads of its own: a plugin that blocks them all stops neither heartbeats nor signals.
+    // Connectors have threads of their own: one that blocks stops neither heartbeats nor signals.
     let data = match Builder::new_multi_thread()
         .thread_name("data")
         .enable_all()

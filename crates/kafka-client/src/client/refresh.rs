@@ -111,6 +111,9 @@ async fn ask_a_broker(
     }
 }
 
+/// How much sooner than `retry.backoff.ms` metadata is asked for again when a topic had no leader once.
+pub(crate) const NEW_TOPIC_HASTE: u32 = 5;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FromBootstrap {
     IfNeeded,
@@ -180,9 +183,14 @@ impl Refresher {
     /// When to ask. `None`: never, until somebody wants something.
     fn next_attempt(&self, known: &ClusterMetadata) -> Option<Instant> {
         let paced = self.last_attempt.map(|last| {
-            last + self
+            let delay = self
                 .backoff
-                .delay(self.failures.max(self.unsettled).saturating_sub(1))
+                .delay(self.failures.max(self.unsettled).saturating_sub(1));
+            match (self.failures, self.unsettled) {
+                // A topic that the question has created is there within milliseconds.
+                (0, 1) => last + delay / NEW_TOPIC_HASTE,
+                _ => last + delay,
+            }
         });
         let paced = paced.unwrap_or_else(Instant::now);
         let aged = self

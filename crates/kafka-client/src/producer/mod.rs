@@ -38,7 +38,7 @@ use messages::{Action, Config, Event};
 use sender::{Sender, leaders_of};
 use state::State;
 
-use crate::client::{Client, Refresh};
+use crate::client::{Client, NEW_TOPIC_HASTE, Refresh};
 use crate::error::{ClientError, KafkaErrorCode};
 use crate::metadata::ClusterMetadata;
 use crate::settings::{Compression, ProducerSettings};
@@ -220,7 +220,12 @@ impl Producer {
             if is_there(&self.shared) {
                 return Ok(());
             }
-            let next = Instant::now() + backoff.delay(attempt);
+            let delay = match attempt {
+                // A topic that the question has created is there within milliseconds.
+                0 => backoff.delay(0) / NEW_TOPIC_HASTE,
+                later => backoff.delay(later),
+            };
+            let next = Instant::now() + delay;
             if next >= deadline {
                 break;
             }
