@@ -64,7 +64,8 @@ pub trait SinkTask: Send {
         Ok(offsets)
     }
 
-    /// These partitions are no longer ours. Everything up to `pre_commit`'s answer has been committed.
+    /// These partitions are no longer ours. As in Kafka Connect, what `pre_commit` answered just before is
+    /// committed right after this call, whether it fails or not; nothing is committed of lost partitions.
     async fn close(&mut self, _partitions: &[TopicPartition]) -> Result<()> {
         Ok(())
     }

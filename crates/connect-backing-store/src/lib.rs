@@ -28,7 +28,7 @@ pub trait OffsetBackingStore: Send + Sync {
     /// The value under a key.
     fn get(&self, key: &[u8]) -> Option<Bytes>;
 
-    /// Stores all of these or, when it fails, none that a later start would see.
+    /// Stores all of these. When it fails, a later start sees all of them or none.
     fn set(&self, offsets: RawOffsets) -> Result<(), StoreError>;
 }
 

@@ -86,7 +86,7 @@ impl<'a> Which<'a> {
                 partition,
                 offset,
                 ..
-            } => format!("{topic}-{partition}@{offset}"),
+            } => format!("{{topic='{topic}', partition={partition}, offset={offset}}}"),
             Self::Produced { topic, partition } => format!("a batch for {topic}-{partition}"),
         }
     }
@@ -274,7 +274,10 @@ mod tests {
                 Which::Source(&source),
                 "source partition null, source offset {",
             ),
-            (Which::of_sink(&sink), "t-3@7"),
+            (
+                Which::of_sink(&sink),
+                "record={topic='t', partition=3, offset=7}",
+            ),
         ] {
             let failed = tolerance(ToleranceType::None).failed(
                 Stage::ValueConverter,

@@ -439,7 +439,10 @@ async fn records_that_cannot_be_converted_are_left_out_or_fail_the_task() {
             .unwrap();
         if tolerance == "none" {
             let state = bench.state(&format!("{name}-0 FAILED")).await;
-            assert!(state.contains(&format!("record={name}-0@1")), "{state}");
+            assert!(
+                state.contains(&format!("record={{topic='{name}', partition=0, offset=1}}")),
+                "{state}"
+            );
             assert!(!state.contains("secret"), "{state}");
             assert!(!shared.calls().iter().any(|it| it.starts_with("put")));
             assert_eq!(bench.committed(&name).await, None);

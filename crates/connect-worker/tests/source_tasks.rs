@@ -246,6 +246,10 @@ async fn tolerated_records_are_left_out_and_the_task_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(
+    clippy::await_holding_lock,
+    reason = "the task's thread waits for the lock meanwhile: that is the test"
+)]
 async fn a_task_that_does_not_stop_is_abandoned_in_time() {
     let Some(mut bench) = Bench::new("source-hang", "task.shutdown.graceful.timeout.ms=200") else {
         return;
@@ -255,10 +259,6 @@ async fn a_task_that_does_not_stop_is_abandoned_in_time() {
     let blocks = source.stop_blocks.clone();
     let held = blocks.lock().unwrap_or_else(PoisonError::into_inner);
     let begin = Instant::now();
-    #[allow(
-        clippy::await_holding_lock,
-        reason = "another thread waits for it: that is the test"
-    )]
     let stopped = bench.stop().await;
     assert!(
         begin.elapsed() < Duration::from_secs(4),

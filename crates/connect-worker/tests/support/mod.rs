@@ -127,9 +127,9 @@ impl Bench {
     pub async fn create_topic(&self, topic: &str, partitions: i32) {
         let topic = NewTopic::new(topic, Some(partitions), Some(1));
         let created = self.admin.create_topics(&[topic], Validate::AndApply).await;
-        created
-            .into_values()
-            .for_each(|it| drop(it.expect("created")));
+        for created in created.into_values() {
+            created.expect("created");
+        }
     }
 
     /// A new scripted source that writes to a topic of the connector's name.

@@ -1,5 +1,10 @@
 //! Connectors that note every call and do what the test has told them.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a lock that is poisoned is a test that failed"
+)]
+
 use connect_api::connector::{Connector, ConnectorHandle};
 use connect_api::data::{Map, Schema, Value};
 use connect_api::{
