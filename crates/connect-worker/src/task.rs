@@ -58,8 +58,7 @@ impl TaskHandle {
     /// Starts a task on a thread of its own, as Kafka Connect does. `run` makes the loop's future.
     ///
     /// One thread per task: a plugin that blocks harms its own task only, and what a task hands to its
-    /// producer or consumer stays on one processor, which costs a fifth less than two threads that wake each
-    /// other.
+    /// producer or consumer stays on one thread, so that no two threads wake each other for it.
     ///
     /// Fails: when the system gives no thread.
     pub fn spawn<F>(
