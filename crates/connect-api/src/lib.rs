@@ -140,7 +140,7 @@ pub use source::{
     ConnectorTransactionBoundaries, ExactlyOnceSupport, OffsetStorageReader, RecordMetadata,
     SourceConnector, SourceOffsetChange, SourceTask, SourceTaskContext, TransactionContext,
 };
-pub use transform::{Outcome, Predicate, Transformation};
+pub use transform::{Origin, Outcome, Predicate, Transformation};
 
 /// Re-exported so that a plugin's crate needs no version of its own.
 pub use async_trait::async_trait;

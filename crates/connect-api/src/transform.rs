@@ -1,7 +1,9 @@
 //! Single message transforms and the predicates that guard them.
 
 use crate::Result;
-use crate::record::ConnectRecord;
+use crate::record::{
+    ConnectRecord, SourceOffset, SourcePartition, TimestampType, TopicPartition,
+};
 use connect_config::{ConfigDef, Properties};
 
 /// What a transform did with a record.
@@ -12,6 +14,21 @@ pub enum Outcome {
     Drop,
 }
 
+/// Which side a record comes from, and what only records of that side have. Transforms read it, and cannot change it.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    Source {
+        partition: Option<&'a SourcePartition>,
+        offset: Option<&'a SourceOffset>,
+    },
+    Sink {
+        kafka_offset: i64,
+        timestamp_type: TimestampType,
+        /// Topic and partition as consumed, when an earlier transform has changed them.
+        original: Option<&'a TopicPartition>,
+    },
+}
+
 /// Changes records one at a time, in place. Each task has an instance of its own, so it may keep a plan
 /// compiled for the last schema.
 pub trait Transformation: Send {
@@ -20,10 +37,8 @@ pub trait Transformation: Send {
     /// Called once, before anything else.
     fn configure(&mut self, configs: &Properties) -> Result<()>;
 
-    /// `kafka_offset`: that of a sink record, `None` for a source record.
-    ///
     /// Fails: the record is then as it was or half changed; the worker drops it or the task fails.
-    fn apply(&mut self, record: &mut ConnectRecord, kafka_offset: Option<i64>) -> Result<Outcome>;
+    fn apply(&mut self, record: &mut ConnectRecord, origin: Origin<'_>) -> Result<Outcome>;
 }
 
 /// Decides whether a transform applies to a record.
