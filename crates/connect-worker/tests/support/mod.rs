@@ -78,9 +78,6 @@ impl Bench {
     /// A worker with these settings besides the usual ones; `None` when there is no broker.
     pub fn new(test: &str, settings: &str) -> Option<Self> {
         let servers = connect_testkit::kafka::bootstrap_or_skip()?;
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .expect("after 1970");
         let config = format!(
             "bootstrap.servers={servers}\nkey.converter=StringConverter\nvalue.converter=StringConverter\n\
              offset.storage.file.filename=none\n{settings}"
@@ -119,7 +116,7 @@ impl Bench {
             offsets,
             admin,
             servers,
-            name: format!("{test}-{}", now.as_nanos()),
+            name: format!("{test}-{}", now().as_nanos()),
             data: DataRuntime(Some(data)),
         })
     }
@@ -187,11 +184,13 @@ impl Bench {
         let (mut producer, mut acknowledgements) =
             Producer::new(client, &settings).expect("a producer");
         let topic = producer.topic(topic).await.expect("a topic");
+        // Not a time in the past: a broker may delete old records at any moment.
+        let timestamp_ms = now().as_millis() as i64;
         for (number, value) in values.iter().enumerate() {
             let record = Record {
                 topic,
                 partition: Some(partition),
-                timestamp_ms: 1,
+                timestamp_ms,
                 key: None,
                 value: Some(value.as_bytes()),
             };
@@ -263,6 +262,12 @@ impl Bench {
         drop(self.data);
         self.states.borrow().clone()
     }
+}
+
+fn now() -> Duration {
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
 }
 
 /// The value when it is as wanted, or the value that it was all the time.
