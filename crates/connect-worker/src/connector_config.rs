@@ -4,10 +4,10 @@
 //! Source: `ConnectorConfig`, `SourceConnectorConfig`, `SinkConnectorConfig` of Apache Kafka 4.3.
 
 use crate::plugins::AnyConnector;
+use connect_config::java_regex::JavaRegex;
 use connect_config::{
     ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, Properties, Validator,
 };
-use regex::Regex;
 
 pub const NAME: Key<String> = Key::new("name");
 pub const CONNECTOR_CLASS: Key<String> = Key::new("connector.class");
@@ -70,7 +70,7 @@ pub struct ConnectorConfig {
 pub enum TopicsChoice {
     List(Vec<String>),
     /// Matched against whole names.
-    Pattern(String),
+    Pattern(JavaRegex),
 }
 
 fn common_def() -> ConfigDef {
@@ -252,8 +252,8 @@ pub fn topics_of(properties: &Properties) -> Result<TopicsChoice, ConfigErrors> 
             "topics and topics.regex are mutually exclusive options, but both are set.",
         )),
         (false, true) => Ok(TopicsChoice::List(topics)),
-        (true, false) => Regex::new(&format!("^(?:{pattern})$"))
-            .map(|_| TopicsChoice::Pattern(pattern))
+        (true, false) => JavaRegex::new(&pattern)
+            .map(TopicsChoice::Pattern)
             .map_err(|error| {
                 ConfigErrors::of(TOPICS_REGEX.name(), format!("Invalid regex: {error}"))
             }),
@@ -387,7 +387,7 @@ mod tests {
     fn check_topics(text: &str, expected: &str) {
         let actual = match topics_of(&Properties::from_text(text).unwrap()) {
             Ok(TopicsChoice::List(topics)) => topics.join("+"),
-            Ok(TopicsChoice::Pattern(pattern)) => pattern,
+            Ok(TopicsChoice::Pattern(pattern)) => pattern.to_string(),
             Err(errors) => errors.messages().collect::<Vec<_>>().join("; "),
         };
         assert_eq!(actual, expected);
@@ -397,6 +397,9 @@ mod tests {
     fn topics_or_a_pattern_of_topics() {
         check_topics("topics=a, b", "a+b");
         check_topics("topics.regex=a|b", "a|b");
+        check_topics("topics.regex=(?!a).*", "(?!a).*");
+        let unclosed = "Invalid regex: Unclosed group near index 1";
+        check_topics("topics.regex=(", unclosed);
         let none = "Must configure one of topics or topics.regex";
         check_topics("", &format!("{none}; {none}"));
         let both = "topics and topics.regex are mutually exclusive options, but both are set.";

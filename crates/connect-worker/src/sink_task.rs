@@ -18,6 +18,7 @@ use crate::worker::WorkerParts;
 use connect_api::{
     ConnectError, Offsets, Result, SinkRecord, SinkTask, TimestampType, TopicPartition,
 };
+use connect_config::java_regex::JavaRegex;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::ClientError;
 use kafka_client::consumer::{
@@ -72,7 +73,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let mut consumer = Consumer::with_client(client, parsed.settings, parts.worker.control.clone());
     match topics {
         TopicsChoice::List(topics) => consumer.subscribe(topics),
-        TopicsChoice::Pattern(pattern) => consumer.subscribe_pattern(&pattern),
+        TopicsChoice::Pattern(pattern) => consumer.subscribe_matching(topics_matching(pattern)),
     }
     .map_err(|cause| ConnectError::config("cannot subscribe").caused_by(cause))?;
     let context = Arc::new(SinkContext::new(
@@ -112,6 +113,17 @@ pub async fn run(mut parts: Parts) -> Result<()> {
             "Exiting WorkerSinkTask due to unrecoverable exception.",
         )
         .caused_by(error)
+    })
+}
+
+/// `topics.regex` as the consumer asks for it.
+fn topics_matching(pattern: JavaRegex) -> consumer::TopicMatcher {
+    consumer::TopicMatcher::new(move |topic| match pattern.matches(topic) {
+        Ok(matches) => matches,
+        Err(error) => {
+            error!(topic, %pattern, %error, "cannot tell whether topics.regex matches; the topic is not read");
+            false
+        }
     })
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafka_wire::Decompressor;
-use regex::Regex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
@@ -76,6 +75,27 @@ pub(super) struct BrokerFetches {
     pub under_way: bool,
 }
 
+/// Says of a topic's name whether it is read. Java's regular expressions are not this crate's: whoever knows what
+/// a pattern means brings the test. It is asked again for every topic when the metadata changes.
+#[derive(Clone)]
+pub struct TopicMatcher(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl TopicMatcher {
+    pub fn new(matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(matches))
+    }
+
+    fn matches(&self, topic: &str) -> bool {
+        (self.0)(topic)
+    }
+}
+
+impl std::fmt::Debug for TopicMatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TopicMatcher")
+    }
+}
+
 /// What is read.
 #[derive(Debug)]
 pub(super) enum Subscribed {
@@ -84,7 +104,7 @@ pub(super) enum Subscribed {
     Assigned,
     Topics(BTreeSet<String>),
     Pattern {
-        pattern: Regex,
+        pattern: TopicMatcher,
         topics: BTreeSet<String>,
     },
 }
@@ -106,7 +126,7 @@ impl Subscribed {
         match self {
             Self::Nothing | Self::Assigned => false,
             Self::Topics(topics) => topics.contains(topic),
-            Self::Pattern { pattern, .. } => pattern.is_match(topic),
+            Self::Pattern { pattern, .. } => pattern.matches(topic),
         }
     }
 }
@@ -205,23 +225,15 @@ impl Consumer {
         self.start_membership()
     }
 
-    /// Reads every topic whose whole name matches, also those that are created later. New topics
-    /// are noticed when the metadata is refreshed, at the latest after `metadata.max.age.ms`.
+    /// Reads every topic that matches, also those that are created later. New topics are noticed when
+    /// the metadata is refreshed, at the latest after `metadata.max.age.ms`.
     ///
-    /// Internal topics only match when `exclude.internal.topics` is false. Fails on a pattern that
-    /// is not understood; look-around and back-references of Java's patterns are not.
-    pub fn subscribe_pattern(&mut self, pattern: &str) -> Result<(), ClientError> {
+    /// Internal topics only match when `exclude.internal.topics` is false.
+    pub fn subscribe_matching(&mut self, pattern: TopicMatcher) -> Result<(), ClientError> {
         self.require_group_subscription()?;
-        let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(|cause| {
-            ClientError::config(
-                "the topic pattern is not a regular expression that can be used here",
-            )
-            .with("pattern", pattern)
-            .caused_by(cause)
-        })?;
         self.client.track_all_topics(true);
         self.subscribed = Subscribed::Pattern {
-            pattern: whole,
+            pattern,
             topics: BTreeSet::new(),
         };
         self.match_pattern();
@@ -442,7 +454,7 @@ impl Consumer {
             return false;
         };
         let matching = self.cluster.topics().filter(|topic| {
-            pattern.is_match(&topic.name) && !(exclude_internal && topic.is_internal)
+            pattern.matches(&topic.name) && !(exclude_internal && topic.is_internal)
         });
         let matching: BTreeSet<String> = matching.map(|topic| topic.name.to_string()).collect();
         let changed = matching != *topics;
