@@ -398,7 +398,7 @@ mod tests {
         check_topics("topics=a, b", "a+b");
         check_topics("topics.regex=a|b", "a|b");
         check_topics("topics.regex=(?!a).*", "(?!a).*");
-        let unclosed = "Invalid regex: Unclosed group near index 1";
+        let unclosed = "Invalid regex: Unclosed group near index 1\n(";
         check_topics("topics.regex=(", unclosed);
         let none = "Must configure one of topics or topics.regex";
         check_topics("", &format!("{none}; {none}"));
