@@ -19,10 +19,14 @@ const STAMP: &str = "pom.xml";
 /// A program that must be on the PATH, and the Debian package that brings it.
 const PROGRAMS: &[(&str, &str)] = &[("java", "openjdk-17-jdk-headless"), ("mvn", "maven")];
 
+/// Another version of Kafka than the pom pins, to see that brokers of that age do.
+pub const VERSION_ENV: &str = "MILLSTREAM_KAFKA_VERSION";
+
 pub struct Referee {
     pom: PathBuf,
+    /// With the version that is wanted.
     pom_text: String,
-    /// Kafka's version, as the pom pins it.
+    /// Kafka's version: the one that the pom pins, unless `MILLSTREAM_KAFKA_VERSION` wants another.
     pub version: String,
     /// Where the jars are, or will be.
     pub libs: PathBuf,
@@ -35,9 +39,11 @@ impl Referee {
         let pom = workspace.root.join("xtask/referee/pom.xml");
         let pom_text = fs::read_to_string(&pom)
             .with_context(|| format!("could not read {}", pom.display()))?;
-        let version = kafka_version(&pom_text)
+        let pinned = kafka_version(&pom_text)
             .with_context(|| format!("{} has no <kafka.version>", pom.display()))?
             .to_owned();
+        let version = std::env::var(VERSION_ENV).unwrap_or_else(|_| pinned.clone());
+        let pom_text = pom_text.replace(&version_element(&pinned), &version_element(&version));
         let given = std::env::var_os(LIBS_ENV).filter(|libs| !libs.is_empty());
         let fetched = workspace.target.join(format!("referee/kafka-{version}"));
         let libs = given.as_ref().map_or(fetched, PathBuf::from);
@@ -87,6 +93,7 @@ impl Referee {
             .arg(&self.pom)
             .arg("dependency:copy-dependencies")
             .arg(format!("-DoutputDirectory={}", partial.display()))
+            .arg(format!("-Dkafka.version={}", self.version))
             .status()
             .context("could not start `mvn`; apt-get install maven")?;
         ensure!(
@@ -107,6 +114,10 @@ impl Referee {
         self.given
             || fs::read_to_string(self.libs.join(STAMP)).is_ok_and(|pom| pom == self.pom_text)
     }
+}
+
+fn version_element(version: &str) -> String {
+    format!("<kafka.version>{version}</kafka.version>")
 }
 
 fn on_path(program: &str) -> bool {

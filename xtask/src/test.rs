@@ -43,10 +43,11 @@ A failed step does not keep the others from running, except that nothing is test
 failed. Without java or mvn the suites that need a broker are skipped, and the end says what to
 install. With CI=true whatever is not run is a failure.
 
-The suites find their servers by these variables, which this command sets:
+The suites find their servers by these variables, which this command sets but for the version:
   KAFKA_BOOTSTRAP              a broker that all suites share
   MILLSTREAM_KAFKA_LIBS        Kafka's jars, for suites that start brokers of their own; when it is
                                already set, the jars there are used and nothing is fetched
+  MILLSTREAM_KAFKA_VERSION     another version of Kafka than the pinned one, for example 3.9.1
   MILLSTREAM_REQUIRE_SERVERS   1: fail where a server is missing, rather than skip
 ";
 

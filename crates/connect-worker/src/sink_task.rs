@@ -66,6 +66,12 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let topics = topics_of(&parts.task_config)?;
     let parsed = consumer_settings(parts.consumer)?;
     crate::worker::warn_of_ignored(&parsed.ignored, "consumer");
+    if parsed.settings.enable_auto_commit {
+        warn!(
+            "enable.auto.commit=true commits records that the task may not have written yet: a crash loses them; \
+             leave it out, the worker commits what the task has delivered"
+        );
+    }
     let client = {
         let _on_control = parts.worker.control.enter();
         (parts.worker.connect)(parsed.settings.connection.clone())
