@@ -26,6 +26,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("connect-api", &["connect-config"]),
     ("connect-converters", &["connect-api", "connect-config"]),
     ("connect-transforms", &["connect-api", "connect-config"]),
+    // Its errors and records are JSON for people: commands and tests use it, never the record path.
+    ("connect-envelope", &["connect-api"]),
     ("kafka-wire", &[]),
     ("kafka-client", &["kafka-wire"]),
     ("kafka-embedded", &["kafka-wire"]),
@@ -51,13 +53,17 @@ const CRATES: &[(&str, &[&str])] = &[
             "connect-backing-store",
             "connect-config",
             "connect-converters",
+            "connect-envelope",
             "connect-transforms",
             "connect-worker",
             "kafka-client",
             "kafka-embedded",
         ],
     ),
-    (TESTKIT, &["connect-api", "connect-config"]),
+    (
+        TESTKIT,
+        &["connect-api", "connect-config", "connect-envelope"],
+    ),
     ("xtask", &[TESTKIT]),
 ];
 

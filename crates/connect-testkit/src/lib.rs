@@ -5,7 +5,7 @@
 //! Kafka started from its jars ([`kafka`]), programs under test ([`process`]).
 //! Never here: the tests themselves; each stands beside what it proves.
 
-pub mod envelope;
+pub use connect_envelope as envelope;
 pub mod kafka;
 pub mod process;
 pub mod vectors;

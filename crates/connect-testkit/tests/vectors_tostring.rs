@@ -10,7 +10,7 @@ fn values_print_as_in_java() {
     for line in lines("tostring.jsonl") {
         let answer = match read_data(line.get("tostring").expect("what to print")) {
             Ok(data) => Answer::Text(Some(java_text(&data.value).to_string())),
-            Err(cause) => Answer::Unreadable(cause),
+            Err(cause) => Answer::Unreadable(cause.into()),
         };
         report.check(&line, &answer);
     }

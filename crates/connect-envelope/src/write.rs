@@ -1,7 +1,7 @@
 //! Values as JSON, with a schema that leads or without.
 
-use super::read::MS_PER_DAY;
-use super::write_schema;
+use crate::read::MS_PER_DAY;
+use crate::write_schema;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use connect_api::data::{Map, Schema, SchemaAndValue, Type, Value, logical};

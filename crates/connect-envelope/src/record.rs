@@ -1,8 +1,8 @@
 //! Whole records as JSON.
 
-use super::read::{integer, read_data_members};
-use super::{Members, read_data, write_data, write_payload, write_schema};
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
+use crate::read::{integer, read_data_members};
+use crate::{Members, read_data, write_data, write_payload, write_schema};
 use connect_api::data::{Header, Headers, SchemaAndValue};
 use connect_api::{ConnectRecord, SinkRecord, SourceRecord, TimestampType};
 use serde_json::{Map as Object, Value as Json, json};

@@ -1,7 +1,7 @@
 //! Schemas as JSON: the form of JsonConverter, and `null` where elements have no common schema.
 
-use super::{Members, read_payload, write_payload};
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
+use crate::{Members, read_payload, write_payload};
 use connect_api::data::{Schema, SchemaBuilder, Type};
 use serde_json::{Map as Object, Value as Json};
 

@@ -1,20 +1,22 @@
-//! Records, schemas and values as JSON, every type told apart: `vectors/README.md`, section 1.
+//! Records, schemas and values as JSON, every type told apart, one record a line: `vectors/README.md`, section 1.
 //!
 //! Lives here: a strict reader ([`read_schema`], [`read_payload`], [`read_data`], [`read_record`]), which
 //! refuses unknown members, unknown tags and numbers out of range, and a writer of the same form.
 //! Never here: defaults put in place of null, or any other help: what is read is what is written.
 
+mod error;
 mod read;
 mod record;
 mod schema;
 mod write;
 
+pub use error::EnvelopeError;
 pub use read::{read_data, read_payload, read_schemaless};
 pub use record::{Record, read_record, write_record};
 pub use schema::{read_schema, write_schema};
 pub use write::{write_data, write_payload, write_schemaless};
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use serde_json::{Map as Object, Value as Json};
 
 /// The members of a JSON object, each to be taken once; what is left over is refused.

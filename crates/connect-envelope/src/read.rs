@@ -1,7 +1,7 @@
 //! Values from JSON, with a schema that leads or without.
 
-use super::{Members, read_schema};
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
+use crate::{Members, read_schema};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use connect_api::data::{Decimal, Map, Schema, SchemaAndValue, Struct, Type, Value, logical};
@@ -9,7 +9,7 @@ use serde_json::{Number, Value as Json};
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub(super) const MS_PER_DAY: i64 = 86_400_000;
+pub(crate) const MS_PER_DAY: i64 = 86_400_000;
 
 /// `{"schema":…,"payload":…}`; a part that is left out is null.
 pub fn read_data(json: &Json) -> Result<SchemaAndValue> {
@@ -19,7 +19,7 @@ pub fn read_data(json: &Json) -> Result<SchemaAndValue> {
     Ok(data)
 }
 
-pub(super) fn read_data_members(members: &mut Members<'_>) -> Result<SchemaAndValue> {
+pub(crate) fn read_data_members(members: &mut Members<'_>) -> Result<SchemaAndValue> {
     let schema = members.take("schema").map(read_schema).transpose();
     let schema = schema.context("in \"schema\"")?.flatten();
     let payload = members.take("payload").unwrap_or(&Json::Null);
@@ -116,7 +116,12 @@ fn read_tag(name: &str, json: &Json) -> Result<Value> {
         "$float32" => Value::Float32(float32(json)?),
         "$float64" => Value::Float64(float64(json)?),
         "$bytes" => Value::Bytes(base64(json)?.into()),
-        "$decimal" => Value::Decimal(Arc::new(text(json)?.parse()?)),
+        "$decimal" => {
+            let decimal = text(json)?.parse();
+            Value::Decimal(Arc::new(
+                decimal.with_context(|| wanted("a decimal", json))?,
+            ))
+        }
         "$timestamp" => Value::Timestamp(integer(json)?),
         "$date" => Value::Timestamp(i64::from(integer::<i32>(json)?) * MS_PER_DAY),
         "$time" => time_of_day(json)?,
@@ -184,7 +189,7 @@ fn is_integer(number: &Number) -> bool {
     !number.as_str().contains(['.', 'e', 'E'])
 }
 
-pub(super) fn integer<T: FromStr>(json: &Json) -> Result<T> {
+pub(crate) fn integer<T: FromStr>(json: &Json) -> Result<T> {
     json.as_number()
         .filter(|number| is_integer(number))
         .and_then(|number| number.as_str().parse().ok())

@@ -1,6 +1,6 @@
 //! The envelope: what it reads, what it refuses, and that it writes what it read.
 
-use connect_testkit::envelope::{read_data, read_record, write_data, write_record};
+use connect_envelope::{read_data, read_record, write_data, write_record};
 use connect_testkit::vectors::lines;
 use serde_json::{Value as Json, from_str};
 
