@@ -19,7 +19,7 @@ mod varint;
 
 pub use batch::{
     BatchBuilder, BatchHeader, BatchKind, ControlType, CrcCheck, DecodedBatch, FinishedBatch,
-    HeaderError, HeaderView, Headers, ProducerState, RecordBatch, RecordBatches, RecordCursor,
+    HeaderError, HeaderFields, HeaderView, Headers, ProducerState, RecordBatch, RecordBatches, RecordCursor,
     RecordView, Records, SplitPart, TimestampType, UnsealedBatch,
 };
 pub use compression::{Codec, Compressor, Decompressor};
