@@ -5,7 +5,10 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
 /// Moves data between Apache Kafka and other systems, as Kafka Connect does, without a JVM.
 #[derive(Debug, Parser)]
@@ -17,8 +20,76 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See data flow within a minute: a log, a worker and an example in this process.
+    Quickstart(QuickstartArgs),
     /// Run a worker by itself, with the connectors of these files.
     Standalone(StandaloneArgs),
+    /// Run a log that speaks Kafka's protocol, for one machine.
+    Kafka(KafkaArgs),
+}
+
+/// Starts a log that speaks Kafka's protocol and a worker, with an example that moves data, until Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = QUICKSTART_HELP)]
+pub struct QuickstartArgs {
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Start the log and the worker alone, without the example's connectors.
+    #[arg(long)]
+    pub no_example: bool,
+}
+
+impl QuickstartArgs {
+    pub fn example(&self) -> bool {
+        !self.no_example
+    }
+}
+
+/// Runs a log that speaks Kafka's protocol, until SIGTERM or Ctrl-C. Prints its address when it is ready.
+#[derive(Debug, Args)]
+#[command(after_help = KAFKA_HELP)]
+pub struct KafkaArgs {
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Address to listen on. Beyond loopback everybody who reaches it may read, write and delete.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub bind: IpAddr,
+}
+
+/// The log, wherever it runs.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Folder for everything that is kept.
+    #[arg(long, value_name = "DIR", default_value = "millstream-data")]
+    pub dir: PathBuf,
+    /// Port of the log; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 9092)]
+    pub kafka_port: u16,
+    /// When to wait for the disk: never (as Kafka does; only a power failure loses records), always, or
+    /// every so many milliseconds.
+    #[arg(long, value_name = "never|always|MS", default_value = "never")]
+    pub fsync: FsyncChoice,
+}
+
+/// See [`LogArgs::fsync`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FsyncChoice {
+    Never,
+    Always,
+    Every(Duration),
+}
+
+impl FromStr for FsyncChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse::<u64>()) {
+            ("never", _) => Ok(Self::Never),
+            ("always", _) => Ok(Self::Always),
+            (_, Ok(ms)) if ms > 0 => Ok(Self::Every(Duration::from_millis(ms))),
+            _ => Err("must be never, always or milliseconds above 0".to_string()),
+        }
+    }
 }
 
 /// Runs one worker with connectors from files, until SIGTERM or Ctrl-C.
@@ -34,11 +105,34 @@ pub struct StandaloneArgs {
 }
 
 const AFTER_HELP: &str = "\
-Example:
+Examples:
+  millstream quickstart
   millstream standalone worker.properties file-source.properties file-sink.properties
 
 A link to this program with the name connect-standalone takes the arguments of Kafka's script of that name.
 Log levels: MILLSTREAM_LOG=debug, or MILLSTREAM_LOG=info,kafka_client=debug. Logs go to standard error.";
+
+const QUICKSTART_HELP: &str = "\
+Nothing has to be installed. The folder keeps it all: the log's topics, the connectors' files, the example's
+orders and what became of them. Connector files that you put into DIR/connectors are started too.
+
+Clients of Apache Kafka work with the log: kafka-console-consumer, kcat, any library. It is for one machine; to go
+further, give the same connector files to `millstream standalone` with the address of Apache Kafka.
+
+Exit codes:
+  0  stopped as told
+  1  wrong command line
+  2  the log or the worker could not start: a port in use, a folder that cannot be written";
+
+const KAFKA_HELP: &str = "\
+Example:
+  millstream kafka --dir /tmp/log --kafka-port 0
+prints bootstrap.servers=127.0.0.1:<port>, which is what clients and `millstream standalone` are configured with.
+
+Exit codes:
+  0  stopped as told
+  1  wrong command line
+  2  could not start: a port in use, a folder that cannot be written or that another process uses";
 
 const STANDALONE_HELP: &str = "\
 The smallest worker.properties:
@@ -96,6 +190,12 @@ mod tests {
                     .collect();
                 format!("{} with {}", args.worker.display(), names.join(" "))
             }
+            Ok(Cli {
+                command: Command::Quickstart(args),
+            }) => format!("quickstart example={} {:?}", args.example(), args.log),
+            Ok(Cli {
+                command: Command::Kafka(args),
+            }) => format!("kafka {} {:?}", args.bind, args.log),
             Err(error) => format!("{:?}", error.kind()),
         };
         assert_eq!(actual, expected);
@@ -109,6 +209,20 @@ mod tests {
         check("millstream", "DisplayHelpOnMissingArgumentOrSubcommand");
         check("millstream standalone", "MissingRequiredArgument");
         check("millstream distribute w", "InvalidSubcommand");
+    }
+
+    #[test]
+    fn the_log_has_settings() {
+        check(
+            "millstream quickstart --no-example --fsync 50",
+            "quickstart example=false LogArgs { dir: \"millstream-data\", kafka_port: 9092, fsync: Every(50ms) }",
+        );
+        check(
+            "millstream kafka --bind ::1 --kafka-port 0 --dir /d --fsync always",
+            "kafka ::1 LogArgs { dir: \"/d\", kafka_port: 0, fsync: Always }",
+        );
+        check("millstream kafka --fsync 0", "ValueValidation");
+        check("millstream kafka --kafka-port 70000", "ValueValidation");
     }
 
     #[test]

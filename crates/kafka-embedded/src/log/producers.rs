@@ -50,8 +50,12 @@ pub(crate) enum Sequence {
     Next,
     /// It is in the log already.
     Repeat(Written),
-    OutOfOrder { expected: i32 },
-    OldEpoch { current: i16 },
+    OutOfOrder {
+        expected: i32,
+    },
+    OldEpoch {
+        current: i16,
+    },
 }
 
 /// A transaction that was aborted: its records are between the two offsets.
