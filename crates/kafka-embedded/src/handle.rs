@@ -179,7 +179,10 @@ async fn accept(listener: TcpListener, broker: Arc<Broker>, tasks: Arc<Tasks>) {
             }
         };
         if tasks.count() >= CONNECTIONS_MAX {
-            warn!(limit = CONNECTIONS_MAX, "too many connections; this one is closed");
+            warn!(
+                limit = CONNECTIONS_MAX,
+                "too many connections; this one is closed"
+            );
             continue;
         }
         if let Ok(peer) = peer_of(&stream) {

@@ -106,10 +106,7 @@ impl Journal {
             read => read?,
         };
         let (replay, whole) = replay(&bytes, path)?;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         let mut length = whole as u64;
         file.set_len(length)?;
         if whole == 0 {
@@ -147,10 +144,12 @@ impl Journal {
                 encode(event, meanwhile);
             }
         }
-        let written = target.write(&self.buffer).and_then(|()| match self.sync_each {
-            true => target.sync(),
-            false => Ok(()),
-        });
+        let written = target
+            .write(&self.buffer)
+            .and_then(|()| match self.sync_each {
+                true => target.sync(),
+                false => Ok(()),
+            });
         match written {
             Ok(()) => self.buffer.clear(),
             Err(cause) => {
@@ -204,7 +203,11 @@ impl Journal {
         if let Some(directory) = target.path.parent() {
             File::open(directory)?.sync_all()?;
         }
-        info!(before_bytes = target.length, after_bytes = bytes.len(), "journal rewritten");
+        info!(
+            before_bytes = target.length,
+            after_bytes = bytes.len(),
+            "journal rewritten"
+        );
         target.file = OpenOptions::new().append(true).open(&target.path)?;
         target.length = bytes.len() as u64;
         target.length_when_rewritten = target.length;
@@ -248,7 +251,10 @@ fn replay(bytes: &[u8], path: &Path) -> io::Result<(Replay, usize)> {
     if !bytes.starts_with(MAGIC) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("{} is not a journal of this version of the log", path.display()),
+            format!(
+                "{} is not a journal of this version of the log",
+                path.display()
+            ),
         ));
     }
     let mut whole = MAGIC.len();
@@ -397,7 +403,9 @@ fn text(from: &mut &[u8]) -> Option<String> {
 
 fn pairs(from: &mut &[u8]) -> Option<Vec<(String, String)>> {
     let count = from.try_get_u32().ok()?;
-    (0..count).map(|_| Some((text(from)?, text(from)?))).collect()
+    (0..count)
+        .map(|_| Some((text(from)?, text(from)?)))
+        .collect()
 }
 
 fn id(from: &mut &[u8]) -> Option<[u8; 16]> {
@@ -494,7 +502,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("journal");
         fs::write(&path, b"#!/bin/sh\nexit 0\n").expect("written");
-        let error = Journal::open(&path, false).expect_err("refused").to_string();
+        let error = Journal::open(&path, false)
+            .expect_err("refused")
+            .to_string();
         assert!(error.contains("is not a journal"), "{error}");
         assert_eq!(fs::read(&path).expect("read"), b"#!/bin/sh\nexit 0\n");
     }

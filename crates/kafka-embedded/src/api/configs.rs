@@ -38,7 +38,11 @@ const DYNAMIC_TOPIC: i8 = 1;
 const DEFAULT: i8 = 5;
 
 pub(super) fn source_of(overrides: &TopicOverrides, key: &Key) -> i8 {
-    if overrides.is_set(key) { DYNAMIC_TOPIC } else { DEFAULT }
+    if overrides.is_set(key) {
+        DYNAMIC_TOPIC
+    } else {
+        DEFAULT
+    }
 }
 
 pub(super) fn describe_configs(
@@ -151,7 +155,11 @@ fn alter(
         )));
     }
     let mut seen = HashSet::new();
-    if !asked.configs.iter().all(|config| seen.insert(config.name.as_str())) {
+    if !asked
+        .configs
+        .iter()
+        .all(|config| seen.insert(config.name.as_str()))
+    {
         return Err(invalid(format!(
             "Error due to duplicate config keys of {}",
             asked.resource_name.as_str()
@@ -207,11 +215,16 @@ pub(super) fn list_config_resources(
         resource::CLIENT_METRICS,
         resource::GROUP,
     ];
-    if !request.resource_types.iter().all(|asked| known.contains(asked)) {
+    if !request
+        .resource_types
+        .iter()
+        .all(|asked| known.contains(asked))
+    {
         return ListConfigResourcesResponse::default()
             .with_error_code(ResponseError::UnsupportedVersion.code());
     }
-    let asked = |kind: i8| request.resource_types.is_empty() || request.resource_types.contains(&kind);
+    let asked =
+        |kind: i8| request.resource_types.is_empty() || request.resource_types.contains(&kind);
     let mut resources = Vec::new();
     let mut list = |kind: i8, name: StrBytes| {
         let resource = ConfigResource::default()

@@ -32,10 +32,7 @@ struct Answer {
     has_error: bool,
 }
 
-pub(super) async fn fetch(
-    call: &Call<'_>,
-    request: FetchRequest,
-) -> Result<Bytes, Unanswerable> {
+pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> Result<Bytes, Unanswerable> {
     // A client that believes in a session: it begins anew after this.
     if call.version >= 7 && request.session_epoch > 0 {
         let error = ResponseError::FetchSessionIdNotFound.code();
@@ -94,7 +91,9 @@ fn read(call: &Call<'_>, request: &FetchRequest) -> Answer {
         put_text(&mut answer.bytes, topic.topic.as_str());
         answer.bytes.put_i32(topic.partitions.len() as i32);
         for asked in &topic.partitions {
-            if let Err(error) = read_partition(call, known.as_ref(), asked, committed, limit, &mut answer) {
+            if let Err(error) =
+                read_partition(call, known.as_ref(), asked, committed, limit, &mut answer)
+            {
                 answer.has_error = true;
                 put_error(call, &mut answer.bytes, asked.partition, error);
             }

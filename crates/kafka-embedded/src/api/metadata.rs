@@ -10,8 +10,8 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
 use uuid::Uuid;
 
-use super::topics::name_error;
 use super::Call;
+use super::topics::name_error;
 use crate::broker::topic_config::TopicOverrides;
 use crate::broker::{NODE_ID, Topic};
 

@@ -42,7 +42,10 @@ pub(super) fn create_partitions(
     };
     let result = |topic: &CreatePartitionsTopic| {
         let grown = if twice(topic) {
-            Err(refused(ResponseError::InvalidRequest, "Duplicate topic name."))
+            Err(refused(
+                ResponseError::InvalidRequest,
+                "Duplicate topic name.",
+            ))
         } else {
             grow(call.broker, topic, request.validate_only)
         };
@@ -109,8 +112,8 @@ pub(super) fn delete_records(
     let mut topics = Vec::new();
     for topic in &request.topics {
         let partition = |asked: &DeleteRecordsPartition| {
-            let result = DeleteRecordsPartitionResult::default()
-                .with_partition_index(asked.partition_index);
+            let result =
+                DeleteRecordsPartitionResult::default().with_partition_index(asked.partition_index);
             match delete_before(call.broker, &topic.name, asked) {
                 Ok(low_watermark) => result.with_low_watermark(low_watermark),
                 Err(error) => result.with_low_watermark(-1).with_error_code(error.code()),

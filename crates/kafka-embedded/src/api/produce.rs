@@ -52,7 +52,10 @@ pub(super) async fn produce(
     if let Err(cause) = call.broker.synced(&written).await {
         error!(%cause, "records could not be brought to the disk");
         failed = true;
-        for partition in responses.iter_mut().flat_map(|topic| &mut topic.partition_responses) {
+        for partition in responses
+            .iter_mut()
+            .flat_map(|topic| &mut topic.partition_responses)
+        {
             partition.error_code = ResponseError::KafkaStorageError.code();
         }
     }
@@ -98,7 +101,8 @@ fn append(
     let rules = &configured.rules;
     let now_ms = call.broker.now_ms();
     let sound = validate(records.unwrap_or_default(), &rules.batch, now_ms).map_err(refusal)?;
-    let stored = store(&partition, &sound, rules, now_ms).map_err(|cause| append_error(topic, index, &cause))?;
+    let stored = store(&partition, &sound, rules, now_ms)
+        .map_err(|cause| append_error(topic, index, &cause))?;
     if !stored.appended.repeated {
         partition.changed();
         written.push(partition);

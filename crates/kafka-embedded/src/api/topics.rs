@@ -36,7 +36,10 @@ pub(super) fn name_error(name: &str) -> Option<String> {
         format!("'{name}' is not allowed")
     } else if name.len() > NAME_BYTES_MAX {
         format!("the length of '{name}' is longer than the max allowed length {NAME_BYTES_MAX}")
-    } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+    } else if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    {
         format!(
             "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
         )
@@ -53,10 +56,7 @@ struct Wanted {
     overrides: TopicOverrides,
 }
 
-pub(super) fn create_topics(
-    call: &Call<'_>,
-    request: CreateTopicsRequest,
-) -> CreateTopicsResponse {
+pub(super) fn create_topics(call: &Call<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut times: HashMap<&TopicName, usize> = HashMap::new();
     for topic in &request.topics {
         *times.entry(&topic.name).or_default() += 1;
@@ -198,7 +198,8 @@ fn partitions_of(asked: &CreatableTopic, default: u32) -> Result<u32, Refused> {
             ));
         }
         if !here {
-            let message = format!("the only broker is {NODE_ID}, and each replica is on another one");
+            let message =
+                format!("the only broker is {NODE_ID}, and each replica is on another one");
             return Err(refused(ResponseError::InvalidReplicaAssignment, message));
         }
         indexes.len()
@@ -237,10 +238,7 @@ fn configs(overrides: &TopicOverrides) -> Vec<CreatableTopicConfigs> {
     KEYS.iter().map(config).collect()
 }
 
-pub(super) fn delete_topics(
-    call: &Call<'_>,
-    request: DeleteTopicsRequest,
-) -> DeleteTopicsResponse {
+pub(super) fn delete_topics(call: &Call<'_>, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let by_name = |name: TopicName| DeleteTopicState::default().with_name(Some(name));
     let wanted = match call.version {
         ..=5 => request.topic_names.into_iter().map(by_name).collect(),

@@ -85,6 +85,9 @@ mod tests {
         // Java: Uuid.fromString("AAECAwQFBgcICQoLDA0ODw")
         let id = Uuid::from_bytes(std::array::from_fn(|index| index as u8));
         assert_eq!(base64(&id), "AAECAwQFBgcICQoLDA0ODw");
-        assert_eq!(base64(&Uuid::from_u128(u128::MAX)), "_____________________w");
+        assert_eq!(
+            base64(&Uuid::from_u128(u128::MAX)),
+            "_____________________w"
+        );
     }
 }

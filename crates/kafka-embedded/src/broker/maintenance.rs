@@ -21,7 +21,12 @@ const PRODUCER_EXPIRY_MS: i64 = 86_400_000;
 
 /// Ends only when it is dropped.
 pub(crate) async fn maintain_regularly(broker: Arc<Broker>) {
-    let mut ticks = tokio::time::interval(broker.config.maintenance_interval.max(Duration::from_millis(1)));
+    let mut ticks = tokio::time::interval(
+        broker
+            .config
+            .maintenance_interval
+            .max(Duration::from_millis(1)),
+    );
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -115,7 +120,10 @@ impl Broker {
     }
 }
 
-pub(super) async fn sync_partitions(on_disk: bool, partitions: &[Arc<Partition>]) -> io::Result<()> {
+pub(super) async fn sync_partitions(
+    on_disk: bool,
+    partitions: &[Arc<Partition>],
+) -> io::Result<()> {
     let stores: Vec<_> = partitions
         .iter()
         .flat_map(|partition| partition.log().take_unsynced())

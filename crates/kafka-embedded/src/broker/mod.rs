@@ -68,7 +68,10 @@ impl Broker {
 
     /// Random bytes as unguessable as the config asks for: with a seed, not at all.
     pub(crate) fn new_id(&self) -> Uuid {
-        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut identities = self
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         identities.next()
     }
 
@@ -89,7 +92,11 @@ impl Broker {
 
     pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
         let catalog = self.catalog();
-        catalog.all().filter(|topic| is_readable(topic)).cloned().collect()
+        catalog
+            .all()
+            .filter(|topic| is_readable(topic))
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn partition(&self, topic: &str, index: i32) -> Option<Arc<Partition>> {
@@ -192,7 +199,13 @@ impl Broker {
 
     /// Records below `offset` can no longer be read; `offset` is within the partition. The new
     /// start comes back.
-    pub(crate) fn raise_start(&self, topic: &Topic, index: i32, partition: &Partition, offset: i64) -> i64 {
+    pub(crate) fn raise_start(
+        &self,
+        topic: &Topic,
+        index: i32,
+        partition: &Partition,
+        offset: i64,
+    ) -> i64 {
         let mut log = partition.log();
         if log.raise_start(offset) {
             self.journal().append(&[Event::StartRaised {

@@ -44,7 +44,9 @@ impl Broker {
                 cluster = Some(id.clone());
             }
         }
-        let cluster_id = cluster.clone().unwrap_or_else(|| base64(&identities.next()));
+        let cluster_id = cluster
+            .clone()
+            .unwrap_or_else(|| base64(&identities.next()));
         let broker = Broker {
             cluster_id: StrBytes::from_string(cluster_id.clone()),
             started: Instant::now(),

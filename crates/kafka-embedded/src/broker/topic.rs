@@ -65,7 +65,10 @@ impl Topic {
     }
 
     pub(super) fn configure(&self, overrides: TopicOverrides) {
-        let mut configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut configured = self
+            .configured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *configured = Arc::new(Configured::new(overrides));
     }
 
@@ -88,7 +91,10 @@ impl Topic {
     }
 
     pub(super) fn add_partitions(&self, more: Vec<Arc<Partition>>) {
-        let mut partitions = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut partitions = self
+            .partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         partitions.extend(more);
     }
 }

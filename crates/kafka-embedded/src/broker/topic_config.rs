@@ -58,41 +58,126 @@ const NEVER: &str = "9223372036854775807";
 
 /// In alphabetical order.
 pub(crate) const KEYS: &[Key] = &[
-    key("cleanup.policy", Kind::List, "delete", Allowed::EachOf(&["compact", "delete"])),
+    key(
+        "cleanup.policy",
+        Kind::List,
+        "delete",
+        Allowed::EachOf(&["compact", "delete"]),
+    ),
     key(
         "compression.type",
         Kind::Text,
         "producer",
         Allowed::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
     ),
-    key("delete.retention.ms", Kind::Long, "86400000", Allowed::AtLeast(0)),
-    key("file.delete.delay.ms", Kind::Long, "60000", Allowed::AtLeast(0)),
+    key(
+        "delete.retention.ms",
+        Kind::Long,
+        "86400000",
+        Allowed::AtLeast(0),
+    ),
+    key(
+        "file.delete.delay.ms",
+        Kind::Long,
+        "60000",
+        Allowed::AtLeast(0),
+    ),
     key("flush.messages", Kind::Long, NEVER, Allowed::AtLeast(1)),
     key("flush.ms", Kind::Long, NEVER, Allowed::AtLeast(0)),
-    key("follower.replication.throttled.replicas", Kind::List, "", Allowed::Anything),
-    key("index.interval.bytes", Kind::Int, "4096", Allowed::AtLeast(0)),
-    key("leader.replication.throttled.replicas", Kind::List, "", Allowed::Anything),
-    key("max.compaction.lag.ms", Kind::Long, NEVER, Allowed::AtLeast(1)),
-    key("max.message.bytes", Kind::Int, "1048588", Allowed::AtLeast(0)),
-    key("message.timestamp.after.max.ms", Kind::Long, "3600000", Allowed::AtLeast(0)),
-    key("message.timestamp.before.max.ms", Kind::Long, NEVER, Allowed::AtLeast(0)),
+    key(
+        "follower.replication.throttled.replicas",
+        Kind::List,
+        "",
+        Allowed::Anything,
+    ),
+    key(
+        "index.interval.bytes",
+        Kind::Int,
+        "4096",
+        Allowed::AtLeast(0),
+    ),
+    key(
+        "leader.replication.throttled.replicas",
+        Kind::List,
+        "",
+        Allowed::Anything,
+    ),
+    key(
+        "max.compaction.lag.ms",
+        Kind::Long,
+        NEVER,
+        Allowed::AtLeast(1),
+    ),
+    key(
+        "max.message.bytes",
+        Kind::Int,
+        "1048588",
+        Allowed::AtLeast(0),
+    ),
+    key(
+        "message.timestamp.after.max.ms",
+        Kind::Long,
+        "3600000",
+        Allowed::AtLeast(0),
+    ),
+    key(
+        "message.timestamp.before.max.ms",
+        Kind::Long,
+        NEVER,
+        Allowed::AtLeast(0),
+    ),
     key(
         "message.timestamp.type",
         Kind::Text,
         "CreateTime",
         Allowed::OneOf(&["CreateTime", "LogAppendTime"]),
     ),
-    key("min.cleanable.dirty.ratio", Kind::Double, "0.5", Allowed::Between(0.0, 1.0)),
-    key("min.compaction.lag.ms", Kind::Long, "0", Allowed::AtLeast(0)),
+    key(
+        "min.cleanable.dirty.ratio",
+        Kind::Double,
+        "0.5",
+        Allowed::Between(0.0, 1.0),
+    ),
+    key(
+        "min.compaction.lag.ms",
+        Kind::Long,
+        "0",
+        Allowed::AtLeast(0),
+    ),
     key("min.insync.replicas", Kind::Int, "1", Allowed::AtLeast(1)),
     key("preallocate", Kind::Boolean, "false", Allowed::Anything),
-    key("retention.bytes", Kind::Long, "-1", Allowed::AtLeast(i64::MIN)),
-    key("retention.ms", Kind::Long, "604800000", Allowed::AtLeast(-1)),
-    key("segment.bytes", Kind::Int, "1073741824", Allowed::AtLeast(1024 * 1024)),
-    key("segment.index.bytes", Kind::Int, "10485760", Allowed::AtLeast(4)),
+    key(
+        "retention.bytes",
+        Kind::Long,
+        "-1",
+        Allowed::AtLeast(i64::MIN),
+    ),
+    key(
+        "retention.ms",
+        Kind::Long,
+        "604800000",
+        Allowed::AtLeast(-1),
+    ),
+    key(
+        "segment.bytes",
+        Kind::Int,
+        "1073741824",
+        Allowed::AtLeast(1024 * 1024),
+    ),
+    key(
+        "segment.index.bytes",
+        Kind::Int,
+        "10485760",
+        Allowed::AtLeast(4),
+    ),
     key("segment.jitter.ms", Kind::Long, "0", Allowed::AtLeast(0)),
     key("segment.ms", Kind::Long, "604800000", Allowed::AtLeast(1)),
-    key("unclean.leader.election.enable", Kind::Boolean, "false", Allowed::Anything),
+    key(
+        "unclean.leader.election.enable",
+        Kind::Boolean,
+        "false",
+        Allowed::Anything,
+    ),
 ];
 
 /// A value that a key does not take, or a key that there is not; Kafka's words.
@@ -138,7 +223,9 @@ impl Key {
         };
         let number = match self.kind {
             Kind::Boolean => {
-                let known = ["true", "false"].iter().any(|known| value.trim().eq_ignore_ascii_case(known));
+                let known = ["true", "false"]
+                    .iter()
+                    .any(|known| value.trim().eq_ignore_ascii_case(known));
                 return if known {
                     Ok(())
                 } else {
@@ -253,7 +340,9 @@ impl TopicOverrides {
 
     /// The value that holds for the topic.
     pub(crate) fn get(&self, key: &Key) -> &str {
-        self.values.get(key.name).map_or(key.default, String::as_str)
+        self.values
+            .get(key.name)
+            .map_or(key.default, String::as_str)
     }
 
     pub(crate) fn is_set(&self, key: &Key) -> bool {
@@ -272,7 +361,9 @@ impl TopicOverrides {
     }
 
     fn long(&self, name: &str) -> i64 {
-        self.value(name).parse().expect("it was checked when it was set")
+        self.value(name)
+            .parse()
+            .expect("it was checked when it was set")
     }
 
     fn has_policy(&self, policy: &str) -> bool {

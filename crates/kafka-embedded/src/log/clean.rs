@@ -235,7 +235,9 @@ impl PartitionLog {
             let count = group.replaces.len();
             let Some(first) = first.filter(|first| {
                 let there = self.segments[*first..].iter().take(count);
-                there.map(|segment| segment.base_offset).eq(group.replaces.iter().copied())
+                there
+                    .map(|segment| segment.base_offset)
+                    .eq(group.replaces.iter().copied())
             }) else {
                 group.segment.store.remove()?;
                 continue;

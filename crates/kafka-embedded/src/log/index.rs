@@ -101,7 +101,10 @@ mod tests {
                 index.floor_of_time(batch as i64),
             ] {
                 assert!(position <= exact, "batch {batch}: {position}");
-                assert!(exact - position <= index.interval + 1000, "batch {batch}: {position}");
+                assert!(
+                    exact - position <= index.interval + 1000,
+                    "batch {batch}: {position}"
+                );
             }
         }
     }

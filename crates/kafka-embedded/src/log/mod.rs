@@ -95,7 +95,9 @@ pub(crate) enum AppendError {
         found: i32,
         expected: i32,
     },
-    #[error("epoch of producer {producer_id} is {found}, which is smaller than the last seen epoch {current}")]
+    #[error(
+        "epoch of producer {producer_id} is {found}, which is smaller than the last seen epoch {current}"
+    )]
     OldEpoch {
         producer_id: i64,
         found: i16,
@@ -258,7 +260,10 @@ impl PartitionLog {
         head.copy_from_slice(&bytes[..PATCHED_BYTES]);
         kafka_wire::batch::set_base_offset(&mut head, header.base_offset);
         kafka_wire::batch::set_leader_epoch(&mut head, 0);
-        let segment = self.segments.last_mut().expect("rolled when there was none");
+        let segment = self
+            .segments
+            .last_mut()
+            .expect("rolled when there was none");
         segment.append(&header, &head, &bytes[PATCHED_BYTES..])?;
         segment.began_ms.get_or_insert(now_ms);
         self.end_offset = header.last_offset() + 1;

@@ -121,8 +121,13 @@ impl PartitionLog {
         let mut best: Option<(&Store, u64, HeaderFields)> = None;
         for segment in &self.segments {
             // Where the whole segment may be read, it knows; else its headers tell.
-            let all = segment.base_offset >= self.start_offset && segment.next_offset <= limit_offset;
-            let from = if all { segment.max_timestamp_position } else { 0 };
+            let all =
+                segment.base_offset >= self.start_offset && segment.next_offset <= limit_offset;
+            let from = if all {
+                segment.max_timestamp_position
+            } else {
+                0
+            };
             let mut walk = HeaderWalk::new(&segment.store, from, segment.size_bytes);
             while let Some((position, header)) = walk.next()? {
                 let readable = header.last_offset() >= self.start_offset
@@ -203,8 +208,7 @@ impl ReadPlan {
                 Some(found) => break found,
             }
         };
-        if first.base_offset >= self.limit_offset
-            || (first.size_bytes > max_bytes && !at_least_one)
+        if first.base_offset >= self.limit_offset || (first.size_bytes > max_bytes && !at_least_one)
         {
             return Ok(nothing);
         }

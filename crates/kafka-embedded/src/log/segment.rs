@@ -55,7 +55,12 @@ impl Segment {
 
     /// A batch is written at the end. On failure the bytes that were written are cut off again;
     /// when that fails too, the next append tries again.
-    pub(super) fn append(&mut self, header: &HeaderFields, head: &[u8], rest: &[u8]) -> io::Result<()> {
+    pub(super) fn append(
+        &mut self,
+        header: &HeaderFields,
+        head: &[u8],
+        rest: &[u8],
+    ) -> io::Result<()> {
         if let Err(error) = self.store.append(head, rest) {
             _ = self.store.truncate(self.size_bytes);
             return Err(error);

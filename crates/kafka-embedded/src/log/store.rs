@@ -66,7 +66,10 @@ impl DiskFile {
         if let Some(file) = &*handle {
             return Ok(file.clone());
         }
-        let file = OpenOptions::new().read(true).append(true).open(self.path())?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(self.path())?;
         let file = Arc::new(file);
         *handle = Some(file.clone());
         drop(handle);

@@ -55,7 +55,9 @@ pub(crate) enum Refusal {
     TooLarge { found: usize, limit: usize },
     #[error("the batch has {found} bytes, and the topic's segment.bytes is {limit}")]
     LargerThanSegment { found: usize, limit: u64 },
-    #[error("Timestamp {found} of message with offset 0 is out of range. The timestamp should be within [{from}, {until}]")]
+    #[error(
+        "Timestamp {found} of message with offset 0 is out of range. The timestamp should be within [{from}, {until}]"
+    )]
     Timestamp { found: i64, from: i64, until: i64 },
 }
 
@@ -110,7 +112,9 @@ pub(crate) fn validate(records: Bytes, rule: &BatchRule, now_ms: i64) -> Result<
     let timestamp_rule = rule.timestamps;
     let looks_inside = rule.keys_required
         || matches!(timestamp_rule, TimestampRule::CreateTime { before_max_ms, .. } if before_max_ms < i64::MAX)
-        || rule.codec.is_some_and(|codec| header.codec() != Some(codec));
+        || rule
+            .codec
+            .is_some_and(|codec| header.codec() != Some(codec));
     if let TimestampRule::CreateTime { after_max_ms, .. } = timestamp_rule {
         check_time(header.max_timestamp_ms, i64::MAX, after_max_ms, now_ms)?;
     }

@@ -108,7 +108,10 @@ where
     }
 }
 
-async fn read_ahead<S: AsyncRead + Unpin>(stream: &mut S, read: &mut BytesMut) -> io::Result<usize> {
+async fn read_ahead<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    read: &mut BytesMut,
+) -> io::Result<usize> {
     read.reserve(SMALL_READ_BYTES);
     stream.read_buf(read).await
 }

@@ -28,12 +28,7 @@ pub(crate) enum Untrue {
 ///
 /// Cost: a few nanoseconds per field; strings and bytes are skipped. Bytes behind the last field
 /// are allowed: later versions of clients may send them.
-pub(crate) fn check(
-    api: &Api,
-    layout: &[Field],
-    version: i16,
-    body: &[u8],
-) -> Result<(), Untrue> {
+pub(crate) fn check(api: &Api, layout: &[Field], version: i16, body: &[u8]) -> Result<(), Untrue> {
     let mut walk = Walk {
         rest: body,
         version,

@@ -129,12 +129,16 @@ fn fields<'a>(words: &mut impl Iterator<Item = &'a str>) -> Vec<Field> {
         }
         let (mut from, mut to) = (0, i16::MAX);
         if let Some((version, rest)) = word.split_once('+') {
-            from = version.parse().expect("the table has a version before a plus");
+            from = version
+                .parse()
+                .expect("the table has a version before a plus");
             word = rest;
         }
         if let Some(rest) = word.strip_prefix('-') {
             let digits = rest.chars().take_while(char::is_ascii_digit).count();
-            to = rest[..digits].parse().expect("the table has a version behind a minus");
+            to = rest[..digits]
+                .parse()
+                .expect("the table has a version behind a minus");
             word = &rest[digits..];
         }
         let kind = match word.strip_prefix('*') {

@@ -85,7 +85,13 @@ impl Writer<'_> {
                 self.out.put_slice(&value.to_be_bytes()[16 - bytes..]);
             }
             Kind::Text => {
-                let words = ["", "a", "topic", "transaction-7", "a-group-with-a-longer-name"];
+                let words = [
+                    "",
+                    "a",
+                    "topic",
+                    "transaction-7",
+                    "a-group-with-a-longer-name",
+                ];
                 let word = words[self.random.below(words.len())];
                 match self.flexible {
                     true => self.varint(word.len() + 1),
@@ -323,7 +329,9 @@ async fn every_advertised_version_is_answered() {
 /// Nothing that a client asks for takes longer than a day of paused time.
 async fn within_a_day<T>(future: impl Future<Output = T>) -> T {
     let day = std::time::Duration::from_secs(86_400 * 30);
-    tokio::time::timeout(day, future).await.expect("it is answered")
+    tokio::time::timeout(day, future)
+        .await
+        .expect("it is answered")
 }
 
 fn damage(random: &mut Random, frame: &mut BytesMut) {

@@ -82,10 +82,7 @@ pub fn retain(
 }
 
 /// The batch with its records compressed by another codec.
-pub fn recompress(
-    decoded: &DecodedBatch,
-    compressor: &mut Compressor,
-) -> Result<Bytes, WireError> {
+pub fn recompress(decoded: &DecodedBatch, compressor: &mut Compressor) -> Result<Bytes, WireError> {
     let mut batch = decoded.batch().bytes()[..BATCH_OVERHEAD].to_vec();
     let codec = compressor.codec();
     compressor.compress(decoded.payload(), &mut batch)?;
@@ -134,7 +131,9 @@ mod tests {
             .next()
             .expect("whole")
             .expect("sound");
-        batch.decode(&mut Decompressor::new(1 << 20)).expect("sound")
+        batch
+            .decode(&mut Decompressor::new(1 << 20))
+            .expect("sound")
     }
 
     fn rows(batch: &DecodedBatch) -> Vec<(i64, i64, u8, usize)> {
@@ -149,7 +148,13 @@ mod tests {
 
     #[test]
     fn offsets_timestamps_headers_and_the_producer_stay() {
-        for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        for codec in [
+            Codec::None,
+            Codec::Gzip,
+            Codec::Snappy,
+            Codec::Lz4,
+            Codec::Zstd,
+        ] {
             let original = batch_of(codec);
             for horizon in [None, Some(99_000)] {
                 let kept = retain(&original, horizon, |record| record.offset % 2 == 1);
