@@ -2,3 +2,5 @@
 //!
 //! Lives here: topics and their segments, groups, transactions, and the server in front of them.
 //! Never here: a concept of Kafka Connect, our client.
+
+pub mod group;
