@@ -83,16 +83,17 @@ impl Run {
             2 => self.die(client),
             3 if self.rng.one_in(4) => self.restart(),
             4 => self.join(client),
-            5 => self.wait(self.rng_time(61_000)),
-            6 => self.wait(self.rng_time(11_000)),
-            7..=9 => self.wait(self.rng_time(1_000)),
+            5 => self.wait_up_to(61_000),
+            6 => self.wait_up_to(11_000),
+            7..=9 => self.wait_up_to(1_000),
             _ => self.proceed(client),
         }
         self.read_answers();
     }
 
-    fn rng_time(&mut self, below_ms: u64) -> Duration {
-        ms(self.rng.below(below_ms))
+    fn wait_up_to(&mut self, limit_ms: u64) {
+        let time = ms(self.rng.below(limit_ms));
+        self.wait(time);
     }
 
     fn wait(&mut self, time: Duration) {
