@@ -156,7 +156,7 @@ impl World {
 
     /// A new coordinator from the journal; callers who waited are gone.
     fn restart(&mut self, settings: GroupSettings) {
-        self.groups = GroupCoordinator::new(settings, 8);
+        self.groups = GroupCoordinator::new(settings, self.next_ticket + 1_000);
         for event in self.journal.clone() {
             self.groups.restore(event);
         }

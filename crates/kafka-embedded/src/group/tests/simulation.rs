@@ -7,8 +7,8 @@
 
 use super::*;
 
-const SEEDS: u64 = 2_000;
-const STEPS: u32 = 150;
+const SEEDS: u64 = 1_000;
+const STEPS: u32 = 400;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum At {
@@ -77,7 +77,7 @@ impl Run {
 
     fn faulty_step(&mut self) {
         let client = usize::try_from(self.rng.below(self.clients.len() as u64)).unwrap();
-        match self.rng.below(24) {
+        match self.rng.below(60) {
             0 => self.clients[client].metadata = ["m", "n"][usize::from(self.rng.one_in(2))],
             1 => self.leave(client),
             2 => self.die(client),
