@@ -437,7 +437,7 @@ fn readers_of_committed_records_stop_at_the_first_open_transaction() {
     for restarts in [false, true] {
         let mut fixture = Fixture::on_disk();
         let kind = BatchKind::Transactional;
-        let mut write = |fixture: &mut Fixture, id, sequence, key: &str| {
+        let write = |fixture: &mut Fixture, id, sequence, key: &str| {
             let sent = batch(
                 &[(key, Some("v"))],
                 producer(id, 0, sequence),
@@ -873,7 +873,9 @@ fn compaction_never_changes_the_newest_values() {
                     if !ended.is_empty() {
                         let commit = random(2) == 0;
                         fixture.end_transaction(id as i64, 0, commit);
-                        ended.into_iter().for_each(|index| history[index].2 = commit);
+                        ended
+                            .into_iter()
+                            .for_each(|index| history[index].2 = commit);
                     }
                 }
                 8 => fixture.compact(10_000 + step * 300),
