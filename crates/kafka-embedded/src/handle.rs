@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use crate::broker::{Broker, flush_regularly, maintain_regularly};
+use crate::broker::{Broker, flush_regularly, keep_time, maintain_regularly};
 use crate::config::{Config, Storage};
 use crate::server::connection::{Peer, serve};
 
@@ -87,7 +87,6 @@ fn say_if_panicked(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// A running log. Dropping it ends it, without waiting for the disk.
-#[derive(Debug)]
 pub struct Handle {
     broker: Arc<Broker>,
     tasks: Arc<Tasks>,
@@ -125,6 +124,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     }
     tasks.spawn(maintain_regularly(broker.clone()));
     tasks.spawn(flush_regularly(broker.clone()));
+    tasks.spawn(keep_time(broker.clone()));
     Ok(Handle {
         broker,
         tasks,
@@ -244,6 +244,14 @@ impl Handle {
             error!(%cause, "at the stop not everything could be brought to the disk");
         }
         info!("the log has stopped");
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

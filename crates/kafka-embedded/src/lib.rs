@@ -24,6 +24,7 @@
 mod api;
 mod broker;
 mod config;
+mod group;
 mod handle;
 mod journal;
 mod log;

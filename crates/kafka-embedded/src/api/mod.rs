@@ -9,6 +9,7 @@
 
 mod cluster;
 mod configs;
+mod coordination;
 mod fetch;
 mod list_offsets;
 mod metadata;
@@ -55,6 +56,8 @@ pub(crate) enum Unanswerable {
         version: i16,
         cause: String,
     },
+    #[error("the log is stopping")]
+    Stopping,
     #[error("a produce request without an answer (acks=0) failed")]
     SilentFailure,
 }
@@ -159,6 +162,17 @@ async fn dispatch(call: &Call<'_>, body: Bytes) -> Result<Option<Bytes>, Unanswe
         ApiKey::Produce => return produce::produce(call, call.decode(body)?).await,
         ApiKey::Fetch => return fetch::fetch(call, call.decode(body)?).await.map(Some),
         ApiKey::ListOffsets => call.reply(body, list_offsets::list_offsets),
+        ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::JoinGroup
+        | ApiKey::Heartbeat
+        | ApiKey::LeaveGroup
+        | ApiKey::SyncGroup
+        | ApiKey::DescribeGroups
+        | ApiKey::ListGroups
+        | ApiKey::DeleteGroups
+        | ApiKey::OffsetDelete => coordination::group(call, body).await,
+        ApiKey::FindCoordinator => call.reply(body, coordination::find_coordinator),
         ApiKey::Metadata => call.reply(body, metadata::metadata),
         ApiKey::ApiVersions => call.reply(body, cluster::api_versions),
         ApiKey::CreateTopics => call.reply(body, topics::create_topics),

@@ -9,6 +9,7 @@
 //! journal. None is held across an `.await`.
 
 mod catalog;
+mod coordinators;
 mod identity;
 mod maintenance;
 mod open;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -28,6 +30,8 @@ use crate::journal::{Event, Journal};
 use crate::log::store::OpenFiles;
 use crate::log::{PartitionLog, Place};
 use catalog::Catalog;
+use coordinators::Coordinators;
+pub(crate) use coordinators::{Caller, keep_time};
 use identity::Identities;
 pub(crate) use maintenance::{flush_regularly, maintain_regularly};
 pub(crate) use topic::{Partition, Topic};
@@ -40,7 +44,6 @@ pub(crate) const NODE_ID: i32 = 1;
 const LOGS: &str = "logs";
 const JOURNAL: &str = "journal";
 
-#[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) config: Config,
     pub(crate) cluster_id: StrBytes,
@@ -48,6 +51,9 @@ pub(crate) struct Broker {
     pub(crate) started: Instant,
     /// `None`: in memory.
     root: Option<(PathBuf, Arc<OpenFiles>)>,
+    coordinators: Mutex<Coordinators>,
+    /// Something is due earlier than the keeper of time knows.
+    earlier: Notify,
     catalog: Mutex<Catalog>,
     journal: Mutex<Journal>,
     identities: Mutex<Identities>,
@@ -56,6 +62,12 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn now_ms(&self) -> i64 {
         self.config.clock.now_ms()
+    }
+
+    fn coordinators(&self) -> MutexGuard<'_, Coordinators> {
+        self.coordinators
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
@@ -156,14 +168,18 @@ impl Broker {
 
     /// `false`: it was gone already.
     pub(crate) fn delete_topic(&self, topic: &Topic) -> bool {
-        let mut catalog = self.catalog();
-        if !catalog.remove(topic) {
-            return false;
+        {
+            let mut coordinators = self.coordinators();
+            let mut catalog = self.catalog();
+            if !catalog.remove(topic) {
+                return false;
+            }
+            self.journal().append(&[Event::TopicDeleted {
+                id: *topic.id.as_bytes(),
+            }]);
+            // The replay of this event drops the offsets too.
+            coordinators.forget_topic(topic.name.as_str());
         }
-        self.journal().append(&[Event::TopicDeleted {
-            id: *topic.id.as_bytes(),
-        }]);
-        drop(catalog);
         for partition in topic.partitions() {
             partition.log().remove();
             partition.changed();

@@ -11,11 +11,13 @@ use std::sync::{Arc, Mutex};
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::catalog::{Catalog, CatalogReplay, TopicRecord};
+use super::coordinators::Coordinators;
 use super::identity::{Identities, base64};
 use super::topic::{Partition, Topic};
 use super::topic_config::TopicOverrides;
@@ -38,12 +40,21 @@ impl Broker {
         let mut identities = Identities::new(config.seed);
         let mut cluster = None;
         let mut topics = CatalogReplay::default();
+        let seed = identities.next().as_u64_pair().0;
+        let mut coordinators = Coordinators::new(&config, seed);
         for event in &replay.events {
+            if let Event::TopicDeleted { id } = event
+                && let Some(topic) = topics.topics.get(id)
+            {
+                coordinators.forget_topic(&topic.name);
+            }
             topics.apply(event);
+            coordinators.restore(event)?;
             if let Event::Cluster { id } = event {
                 cluster = Some(id.clone());
             }
         }
+        coordinators.resume();
         let cluster_id = cluster
             .clone()
             .unwrap_or_else(|| base64(&identities.next()));
@@ -51,6 +62,8 @@ impl Broker {
             cluster_id: StrBytes::from_string(cluster_id.clone()),
             started: Instant::now(),
             root,
+            coordinators: Mutex::new(coordinators),
+            earlier: Notify::new(),
             catalog: Mutex::default(),
             journal: Mutex::new(journal),
             identities: Mutex::new(identities),
@@ -130,9 +143,11 @@ impl Broker {
     /// The journal becomes as long as the state needs.
     pub(super) fn rewrite_journal(&self) -> io::Result<()> {
         // No change may fall between the state and its end.
+        let coordinators = self.coordinators();
         let catalog = self.catalog();
         self.journal().begin_rewrite();
-        let state = self.state(&catalog);
+        let mut state = self.state(&catalog);
+        coordinators.snapshot(&mut state);
         self.journal().rewrite(&state)
     }
 

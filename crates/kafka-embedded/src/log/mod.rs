@@ -286,8 +286,11 @@ impl PartitionLog {
         if due { self.roll() } else { Ok(()) }
     }
 
-    /// A new segment begins at the end.
+    /// A new segment begins at the end, unless one has just begun there.
     pub(crate) fn roll(&mut self) -> io::Result<()> {
+        if self.segments.last().is_some_and(Segment::is_empty) {
+            return Ok(());
+        }
         let store = self.place.segment(self.end_offset)?;
         if let Some(closed) = self.segments.last() {
             self.unsynced_closed.push(closed.store.clone());

@@ -219,10 +219,14 @@ impl Producers {
         });
     }
 
+    /// Whether the producer's epoch or sequence is in this batch alone: it is the newest of all, or
+    /// the newest with a sequence, which markers lack.
     pub(super) fn is_newest_batch(&self, producer_id: i64, base_offset: i64) -> bool {
-        self.by_id
-            .get(&producer_id)
-            .is_some_and(|producer| producer.last_batch_offset == base_offset)
+        self.by_id.get(&producer_id).is_some_and(|producer| {
+            let sequenced = producer.written.last();
+            producer.last_batch_offset == base_offset
+                || sequenced.is_some_and(|batch| batch.base_offset == base_offset)
+        })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Producer)> {

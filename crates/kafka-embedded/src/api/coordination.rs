@@ -1,0 +1,112 @@
+//! Groups, and who coordinates: every group and transactional id is coordinated here.
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::{ApiKey, BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+
+use super::{Call, Unanswerable, text};
+use crate::broker::{Caller, NODE_ID};
+use crate::group::Answer;
+
+/// Kinds of coordinators.
+mod kind {
+    pub(super) const GROUP: i8 = 0;
+    pub(super) const TRANSACTION: i8 = 1;
+}
+
+pub(super) fn find_coordinator(
+    call: &Call<'_>,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    let (host, port) = call.advertised();
+    let known = matches!(request.key_type, kind::GROUP | kind::TRANSACTION);
+    let error = ResponseError::InvalidRequest.code();
+    let message = format!("Unknown coordinator type {}", request.key_type);
+    // From version 4 on, for many keys.
+    if call.version >= 4 {
+        let coordinators = request.coordinator_keys.into_iter().map(|key| {
+            let coordinator = Coordinator::default()
+                .with_key(key)
+                .with_error_message(None);
+            match known {
+                true => coordinator
+                    .with_node_id(BrokerId(NODE_ID))
+                    .with_host(host.clone())
+                    .with_port(port),
+                false => coordinator
+                    .with_node_id(BrokerId(-1))
+                    .with_port(-1)
+                    .with_error_code(error)
+                    .with_error_message(text(message.clone())),
+            }
+        });
+        return FindCoordinatorResponse::default()
+            .with_error_message(None)
+            .with_coordinators(coordinators.collect());
+    }
+    let response = FindCoordinatorResponse::default().with_error_message(None);
+    match known {
+        true => response
+            .with_node_id(BrokerId(NODE_ID))
+            .with_host(host)
+            .with_port(port),
+        false => response
+            .with_node_id(BrokerId(-1))
+            .with_port(-1)
+            .with_error_code(error)
+            .with_error_message(text(message)),
+    }
+}
+
+/// What the group coordinator answers; the connection waits with it.
+pub(super) async fn group(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswerable> {
+    let broker = call.broker;
+    let caller = Caller {
+        version: call.version,
+        client_id: call.client_id.as_str(),
+        client_host: &call.peer.host,
+    };
+    macro_rules! let_decide {
+        ($method:ident) => {{
+            let request = call.decode(body)?;
+            let run = broker.coordinate(caller, |groups, call, effects| {
+                groups.$method(call, &request, effects);
+            });
+            run.await
+        }};
+        ($method:ident, with topics) => {{
+            let request = call.decode(body)?;
+            let run = broker.coordinate(caller, |groups, call, effects| {
+                groups.$method(call, &request, broker.as_ref(), effects);
+            });
+            run.await
+        }};
+    }
+    let answer = match call.api {
+        ApiKey::JoinGroup => let_decide!(join_group),
+        ApiKey::SyncGroup => let_decide!(sync_group),
+        ApiKey::Heartbeat => let_decide!(heartbeat),
+        ApiKey::LeaveGroup => let_decide!(leave_group),
+        ApiKey::OffsetCommit => let_decide!(offset_commit, with topics),
+        ApiKey::OffsetFetch => let_decide!(offset_fetch),
+        ApiKey::OffsetDelete => let_decide!(offset_delete, with topics),
+        ApiKey::DeleteGroups => let_decide!(delete_groups),
+        ApiKey::DescribeGroups => let_decide!(describe_groups),
+        ApiKey::ListGroups => let_decide!(list_groups),
+        other => return Err(Unanswerable::UnknownApi { key: other as i16 }),
+    };
+    match answer.ok_or(Unanswerable::Stopping)? {
+        Answer::JoinGroup(response) => call.encode(&response),
+        Answer::SyncGroup(response) => call.encode(&response),
+        Answer::Heartbeat(response) => call.encode(&response),
+        Answer::LeaveGroup(response) => call.encode(&response),
+        Answer::OffsetCommit(response) => call.encode(&response),
+        Answer::TxnOffsetCommit(response) => call.encode(&response),
+        Answer::OffsetFetch(response) => call.encode(&response),
+        Answer::OffsetDelete(response) => call.encode(&response),
+        Answer::DeleteGroups(response) => call.encode(&response),
+        Answer::DescribeGroups(response) => call.encode(&response),
+        Answer::ListGroups(response) => call.encode(&response),
+    }
+}
