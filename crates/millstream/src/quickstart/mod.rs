@@ -66,10 +66,12 @@ async fn live_through(
     let exit = match open(&folder, &servers, data).await {
         Ok((mut worker, requests)) => {
             let mut background = JoinSet::new();
-            let failed = start_connectors(&mut worker, &folder).await;
+            // Before the connectors: the source finds its file.
             if args.example() {
                 background.spawn(orders::keep_coming(folder.orders()));
+                tokio::task::yield_now().await;
             }
+            let failed = start_connectors(&mut worker, &folder).await;
             print!("{}", folder.welcome(&servers, args.example(), begin));
             for message in &failed {
                 error!("{message}");
