@@ -268,14 +268,6 @@ fn unsupported(properties: &Properties, connector: &AnyConnector) -> ConfigError
             .get(key)
             .is_some_and(|value| !value.trim().is_empty())
     };
-    for key in ["transforms", "predicates"] {
-        if is_set(key) {
-            errors.add(
-                key,
-                format!("{key} are not supported yet; remove the key to run without them"),
-            );
-        }
-    }
     match connector {
         AnyConnector::Sink(_) => {
             if is_set(DLQ_TOPIC_NAME.name()) {

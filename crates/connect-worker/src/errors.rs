@@ -18,6 +18,7 @@ const SINK_TASK_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
 /// Where a record failed, by Java's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    Transformation,
     KeyConverter,
     ValueConverter,
     HeaderConverter,
@@ -28,6 +29,7 @@ pub enum Stage {
 impl Stage {
     pub fn name(self) -> &'static str {
         match self {
+            Stage::Transformation => "TRANSFORMATION",
             Stage::KeyConverter => "KEY_CONVERTER",
             Stage::ValueConverter => "VALUE_CONVERTER",
             Stage::HeaderConverter => "HEADER_CONVERTER",
@@ -206,6 +208,11 @@ impl Tolerance {
                 "records were left out, as errors.tolerance=all wants it"
             );
         }
+    }
+
+    /// Whether what is in a record that failed is shown, so that somebody keeps it as it was.
+    pub fn shows_records(&self) -> bool {
+        self.log && self.log_messages
     }
 
     /// Whether a task may report records itself.

@@ -15,11 +15,13 @@ mod sink_context;
 mod sink_offsets;
 mod sink_task;
 
+pub mod chain;
 mod conversion;
 mod errors;
 mod offsets;
 mod panics;
 mod task;
+mod transforms;
 
 pub mod client_config;
 pub mod connector_config;

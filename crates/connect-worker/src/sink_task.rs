@@ -5,6 +5,7 @@
 //! conversion (`conversion`), fetching and group membership (`kafka_client::consumer`).
 //! Source: `WorkerSinkTask` in apache/kafka, connect/runtime.
 
+use crate::chain::TransformationChain;
 use crate::connector_config::{TopicsChoice, topics_of};
 use crate::conversion::{Converters, SinkConversion};
 use crate::errors::Tolerance;
@@ -14,6 +15,7 @@ use crate::sink_offsets::{CommitPlan, Ignored, SinkOffsets};
 use crate::source_task::wait_while_paused;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::task::Target;
+use crate::transforms::SinkTransforms;
 use crate::worker::WorkerParts;
 use connect_api::{
     ConnectError, Offsets, Result, SinkRecord, SinkTask, TimestampType, TopicPartition,
@@ -44,6 +46,7 @@ pub struct Parts {
     /// Client properties of the consumer.
     pub consumer: Properties,
     pub converters: Converters,
+    pub chain: TransformationChain,
     pub tolerance: Arc<Tolerance>,
     pub worker: Arc<WorkerParts>,
     pub target: Target,
@@ -90,6 +93,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let mut sink = SinkLoop {
         task: parts.task,
         conversion: SinkConversion::new(parts.converters, parts.tolerance.clone()),
+        transforms: SinkTransforms::new(parts.chain, parts.tolerance.clone()),
         tolerance: parts.tolerance,
         consumer,
         context: context.clone(),
@@ -137,6 +141,7 @@ struct SinkLoop {
     id: ConnectorTaskId,
     task: Box<dyn SinkTask>,
     conversion: SinkConversion,
+    transforms: SinkTransforms,
     tolerance: Arc<Tolerance>,
     consumer: Consumer,
     context: Arc<SinkContext>,
@@ -229,6 +234,7 @@ impl SinkLoop {
                 Polled::Lost(partitions) => self.lose_partitions(&convert_all(partitions)).await?,
                 Polled::Records(records) => {
                     self.convert(records)?;
+                    self.transforms.apply(&mut self.batch)?;
                     self.put().await?;
                 }
                 Polled::Nothing => self.put().await?,

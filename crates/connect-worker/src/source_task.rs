@@ -5,6 +5,7 @@
 //! conversion (`conversion`), sending (`kafka_client::producer`).
 //! Source: `AbstractWorkerSourceTask`, `WorkerSourceTask` in apache/kafka, connect/runtime.
 
+use crate::chain::TransformationChain;
 use crate::conversion::{Converters, SourceConversion};
 use crate::errors::{Stage, Tolerance, Which};
 use crate::offsets::ConnectorOffsets;
@@ -13,6 +14,7 @@ use crate::source_commits::Commits;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::submitted_records::SubmittedRecords;
 use crate::task::Target;
+use crate::transforms::{SourceBatch, SourceTransforms};
 use crate::worker::WorkerParts;
 use connect_api::{
     ConnectError, OffsetStorageReader, RecordMetadata, Result, SourceRecord, SourceTask,
@@ -26,7 +28,6 @@ use kafka_client::producer::{
 use kafka_client::settings::{Parsed, ProducerSettings};
 use std::collections::HashMap;
 use std::future::Future;
-use std::iter::Peekable;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,6 +51,7 @@ pub struct Parts {
     /// Client properties of the producer.
     pub producer: Properties,
     pub converters: Converters,
+    pub chain: TransformationChain,
     pub tolerance: Arc<Tolerance>,
     pub offsets: Arc<ConnectorOffsets>,
     pub worker: Arc<WorkerParts>,
@@ -80,10 +82,14 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         config: parts.task_config.clone(),
         offsets: parts.offsets.clone(),
     });
+    let wants_commit_record = parts.task.wants_commit_record();
+    let transforms =
+        SourceTransforms::new(parts.chain, parts.tolerance.clone(), wants_commit_record);
     let mut source = SourceLoop {
-        wants_commit_record: parts.task.wants_commit_record(),
+        wants_commit_record,
         task: parts.task,
         conversion: SourceConversion::new(parts.converters, parts.tolerance.clone()),
+        transforms,
         client,
         producer,
         acknowledgements,
@@ -167,6 +173,7 @@ struct SourceLoop {
     id: ConnectorTaskId,
     task: Box<dyn SourceTask>,
     conversion: SourceConversion,
+    transforms: SourceTransforms,
     client: Client,
     producer: Producer,
     acknowledgements: Acknowledgements,
@@ -313,14 +320,17 @@ impl SourceLoop {
     /// Converts and appends. `Stop`: told to stop while Kafka did not take more; what was not sent is read
     /// again after the next start.
     async fn send(&mut self, records: Vec<SourceRecord>) -> Result<Flow> {
-        let mut records = records.into_iter().peekable();
+        let mut batch = self.transforms.apply(records);
+        for record in std::mem::take(&mut batch.dropped) {
+            self.commit_record(&record, None).await;
+        }
         loop {
-            let appended = self.append(&mut records)?;
+            let appended = self.append(&mut batch)?;
             for record in std::mem::take(&mut self.dropped) {
                 self.commit_record(&record, None).await;
             }
             let flow = match appended {
-                Appended::All => return Ok(Flow::GoOn),
+                Appended::All => return batch.failed.map(|()| Flow::GoOn),
                 Appended::UntilFull => self.wait_for_room().await?,
                 Appended::UntilUnknownTopic(topic) => self.resolve(topic).await?,
                 Appended::UntilUnknownPartition { topic, partition } => {
@@ -334,10 +344,7 @@ impl SourceLoop {
     }
 
     /// Appends until something has to be waited for; that record is then still the next one.
-    fn append(
-        &mut self,
-        records: &mut Peekable<std::vec::IntoIter<SourceRecord>>,
-    ) -> Result<Appended> {
+    fn append(&mut self, records: &mut SourceBatch) -> Result<Appended> {
         let Self {
             producer,
             conversion,
@@ -367,7 +374,7 @@ impl SourceLoop {
                 },
             };
             let Some(encoded) = conversion.convert(record)? else {
-                let left_out = records.next();
+                let left_out = records.take();
                 if self.wants_commit_record {
                     dropped.extend(left_out);
                 }
@@ -392,7 +399,7 @@ impl SourceLoop {
             };
             match appended {
                 Ok(_) => {
-                    let Some(mut record) = records.next() else {
+                    let Some(mut record) = records.take() else {
                         break;
                     };
                     submitted.submit(token, record.source_offset.take());
@@ -414,7 +421,7 @@ impl SourceLoop {
                         error,
                         Which::Source(record),
                     )?;
-                    let Some(mut record) = records.next() else {
+                    let Some(mut record) = records.take() else {
                         break;
                     };
                     // As a record that Kafka has refused: done with, and its offset counts.

@@ -5,6 +5,7 @@
 //! Never here: connector code runs on the data runtime only, so that a plugin that hangs cannot stop the
 //! worker.
 
+use crate::chain::TransformationChain;
 use crate::client_config;
 use crate::connector_config::{self, ConnectorConfig};
 use crate::conversion::Converters;
@@ -91,6 +92,7 @@ enum Life {
 struct NewTask {
     task: AnyTask,
     converters: Converters,
+    chain: TransformationChain,
 }
 
 enum AnyTask {
@@ -461,6 +463,7 @@ impl Worker {
                                 }
                             },
                             converters: Converters::new(&parts.plugins, &parts.config, &originals)?,
+                            chain: TransformationChain::new(&parts.plugins, &originals)?,
                         })
                     };
                     Box::pin(async move { std::iter::repeat_with(one).take(count).collect() })
@@ -481,7 +484,7 @@ impl Worker {
         let running = &self.connectors[&*id.connector];
         let (config, target) = (running.config.clone(), running.target);
         let tolerance = Arc::new(Tolerance::new(id.clone(), &config));
-        let converters = new.converters;
+        let (converters, chain) = (new.converters, new.chain);
         let listener = parts.listener.clone();
         match new.task {
             AnyTask::Source(task) => {
@@ -499,6 +502,7 @@ impl Worker {
                         task_config,
                         producer,
                         converters,
+                        chain,
                         tolerance,
                         offsets,
                         worker: parts,
@@ -519,6 +523,7 @@ impl Worker {
                     task_config,
                     consumer,
                     converters,
+                    chain,
                     tolerance,
                     worker: parts,
                     target,
@@ -600,6 +605,9 @@ fn check(
             None
         }
     };
+    if let Err(more) = TransformationChain::new(&parts.plugins, properties) {
+        errors.merge(more);
+    }
     if let Err(more) = Converters::new(&parts.plugins, &parts.config, properties) {
         errors.merge(more);
     }

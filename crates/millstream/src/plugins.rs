@@ -11,6 +11,12 @@ pub fn plugins() -> Plugins {
     for (class, make) in connect_converters::header_converters() {
         plugins.header_converter(class, *make);
     }
+    for (class, make) in connect_transforms::transformations() {
+        plugins.transformation(class, make);
+    }
+    for (class, make) in connect_transforms::predicates() {
+        plugins.predicate(class, make);
+    }
     #[cfg(feature = "file")]
     plugins
         .source::<connector_file::FileStreamSourceConnector>()
