@@ -2,7 +2,7 @@
 
 use millstream::cli::{Cli, Command};
 use millstream::exit::Exit;
-use millstream::{kafka, logging, quickstart, standalone};
+use millstream::{kafka, logging, quickstart, standalone, transform};
 use std::process::ExitCode;
 use tracing::Level;
 
@@ -25,12 +25,13 @@ fn main() -> ExitCode {
     };
     // Where a person reads along, the program speaks for itself and logs say what went wrong.
     logging::start(match cli.command {
-        Command::Quickstart(_) => Level::WARN,
+        Command::Quickstart(_) | Command::Transform(_) => Level::WARN,
         _ => Level::INFO,
     });
     match cli.command {
         Command::Quickstart(args) => quickstart::run(&args).into(),
         Command::Standalone(args) => standalone::run(&args).into(),
+        Command::Transform(args) => transform::run(&args).into(),
         Command::Kafka(args) => kafka::run(&args).into(),
     }
 }
