@@ -55,6 +55,8 @@ pub enum Applied {
 /// A record that a stage could not handle.
 #[derive(Debug)]
 pub struct StageError {
+    /// Which stage, from 0: where to go on when it is tried again.
+    pub stage: usize,
     /// Of the transform, also when its predicate failed.
     pub class: &'static str,
     pub error: ConnectError,
@@ -92,18 +94,20 @@ impl TransformationChain {
         &mut self.stages
     }
 
-    /// Runs all stages, until one drops the record or fails.
+    /// Runs the stages from number `first` on, until one drops the record or fails.
     pub fn apply(
         &mut self,
+        first: usize,
         record: &mut ConnectRecord,
         origin: Origin<'_>,
     ) -> Result<Outcome, StageError> {
-        for stage in &mut self.stages {
+        for (number, stage) in self.stages.iter_mut().enumerate().skip(first) {
             match stage.apply(record, origin) {
                 Ok(Applied::Dropped) => return Ok(Outcome::Drop),
                 Ok(Applied::Transformed | Applied::PassedBy) => {}
                 Err(error) => {
                     return Err(StageError {
+                        stage: number,
                         class: stage.class,
                         error,
                     });
@@ -297,7 +301,7 @@ mod tests {
                     partition: None,
                     offset: None,
                 };
-                match chain.apply(&mut record, origin) {
+                match chain.apply(0, &mut record, origin) {
                     Ok(Outcome::Keep) => record.value.as_str().unwrap_or_default().to_string(),
                     Ok(Outcome::Drop) => "dropped".to_string(),
                     Err(failed) => {

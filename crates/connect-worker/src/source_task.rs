@@ -7,7 +7,7 @@
 
 use crate::chain::TransformationChain;
 use crate::conversion::{Converters, SourceConversion};
-use crate::errors::{Stage, Tolerance, Which};
+use crate::errors::{Again, Failure, Retries, Stage, Tolerance, Which};
 use crate::offsets::ConnectorOffsets;
 use crate::panics::caught;
 use crate::source_commits::Commits;
@@ -88,7 +88,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let mut source = SourceLoop {
         wants_commit_record,
         task: parts.task,
-        conversion: SourceConversion::new(parts.converters, parts.tolerance.clone()),
+        conversion: SourceConversion::new(parts.converters),
         transforms,
         client,
         producer,
@@ -214,7 +214,12 @@ enum Appended {
     All,
     UntilFull,
     UntilUnknownTopic(Arc<str>),
-    UntilUnknownPartition { topic: Topic, partition: i32 },
+    UntilUnknownPartition {
+        topic: Topic,
+        partition: i32,
+    },
+    /// The next record cannot be converted.
+    UntilFailure(Failure),
 }
 
 /// Whether the loop goes on.
@@ -320,7 +325,11 @@ impl SourceLoop {
     /// Converts and appends. `Stop`: told to stop while Kafka did not take more; what was not sent is read
     /// again after the next start.
     async fn send(&mut self, records: Vec<SourceRecord>) -> Result<Flow> {
-        let mut batch = self.transforms.apply(records);
+        let Some(mut batch) = self.transforms.apply(records, &mut self.target).await else {
+            return Ok(Flow::Stop);
+        };
+        // Of the record that is the next one.
+        let mut retries = None;
         for record in std::mem::take(&mut batch.dropped) {
             self.commit_record(&record, None).await;
         }
@@ -335,6 +344,15 @@ impl SourceLoop {
                 Appended::UntilUnknownTopic(topic) => self.resolve(topic).await?,
                 Appended::UntilUnknownPartition { topic, partition } => {
                     self.await_partition(topic, partition).await?
+                }
+                Appended::UntilFailure(failure) => {
+                    let flow = self
+                        .after_failure(&mut batch, &mut retries, failure)
+                        .await?;
+                    for record in std::mem::take(&mut self.dropped) {
+                        self.commit_record(&record, None).await;
+                    }
+                    flow
                 }
             };
             if flow == Flow::Stop {
@@ -373,12 +391,9 @@ impl SourceLoop {
                     None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
                 },
             };
-            let Some(encoded) = conversion.convert(record)? else {
-                let left_out = records.take();
-                if self.wants_commit_record {
-                    dropped.extend(left_out);
-                }
-                continue;
+            let encoded = match conversion.convert(record) {
+                Ok(encoded) => encoded,
+                Err(failure) => return Ok(Appended::UntilFailure(failure)),
             };
             let token = submitted.next_token(&record.source_partition);
             let to_append = Record {
@@ -415,11 +430,11 @@ impl SourceLoop {
                 Err(AppendError::RecordTooLarge(cause)) => {
                     let error =
                         ConnectError::data("the record is too large for a topic").caused_by(cause);
-                    tolerance.failed(
+                    tolerance.failed_at_once(
                         Stage::KafkaProduce,
                         PRODUCER_CLASS,
                         error,
-                        Which::Source(record),
+                        Which::of_source(record),
                     )?;
                     let Some(mut record) = records.take() else {
                         break;
@@ -443,6 +458,35 @@ impl SourceLoop {
             }
         }
         Ok(Appended::All)
+    }
+
+    /// After the next record could not be converted: waits until it is tried again, or leaves it out.
+    #[cold]
+    async fn after_failure(
+        &mut self,
+        batch: &mut SourceBatch,
+        retries: &mut Option<Retries>,
+        failure: Failure,
+    ) -> Result<Flow> {
+        let again = self
+            .tolerance
+            .again(retries, &failure.error, &mut self.target);
+        match again.await {
+            Again::Yes => Ok(Flow::GoOn),
+            Again::Stopped => Ok(Flow::Stop),
+            again => {
+                *retries = None;
+                let Some(record) = batch.take() else {
+                    return Ok(Flow::GoOn);
+                };
+                let which = Which::of_source(&record);
+                self.tolerance.failed(failure.operation(), which, again)?;
+                if self.wants_commit_record {
+                    self.dropped.push(record);
+                }
+                Ok(Flow::GoOn)
+            }
+        }
     }
 
     /// Acknowledgements are not waited for here: one wake-up for plenty of room is enough.
@@ -660,7 +704,7 @@ fn settle(
             partition: acknowledged.partition,
         };
         tolerance
-            .failed(Stage::KafkaProduce, PRODUCER_CLASS, error, which)
+            .failed_at_once(Stage::KafkaProduce, PRODUCER_CLASS, error, which)
             .inspect_err(|_| *refused += u64::from(acknowledged.records))?;
     }
     for run in acknowledged.runs.as_slice() {
@@ -693,7 +737,7 @@ fn checked_timestamp(record: &SourceRecord) -> Result<Option<i64>> {
         None | Some(-1) => Ok(None),
         Some(negative) if negative < 0 => {
             let message = format!("Invalid record timestamp {negative}");
-            Err(ConnectError::data(message).with("record", Which::Source(record).position()))
+            Err(ConnectError::data(message).with("record", Which::of_source(record).position()))
         }
         there => Ok(there),
     }

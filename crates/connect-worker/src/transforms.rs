@@ -5,44 +5,146 @@
 //! A task without transforms pays a comparison per batch.
 
 use crate::chain::{StageError, TransformationChain};
-use crate::errors::{Stage, Tolerance, Which};
+use crate::errors::{Again, FailedOperation, Stage, Tolerance, Which};
+use crate::task::Target;
 use connect_api::{
     ConnectRecord, Origin, Outcome, Result, SinkRecord, SourceRecord, TopicPartition,
 };
 use std::iter::Peekable;
 use std::sync::Arc;
 
-/// The chain of a sink task.
-pub struct SinkTransforms {
+/// What became of a record.
+#[derive(Clone, Copy, PartialEq)]
+enum Passed {
+    On,
+    /// Dropped, or failed where that is tolerated.
+    Out,
+    /// The task was told to stop while it waited to try again.
+    Stopped,
+}
+
+/// Whether a batch was worked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    Done,
+    /// The task was told to stop meanwhile: nothing of the batch counts as read.
+    Stopped,
+}
+
+impl From<Outcome> for Passed {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Keep => Passed::On,
+            Outcome::Drop => Passed::Out,
+        }
+    }
+}
+
+/// A chain with what decides about records that fail in it.
+struct Guarded {
     chain: TransformationChain,
     tolerance: Arc<Tolerance>,
 }
 
+impl Guarded {
+    /// After a stage has failed: tries it and those behind it again as long as that may help. `Err`: it did not, and
+    /// why there is no other attempt.
+    #[cold]
+    async fn try_again(
+        &mut self,
+        mut failed: StageError,
+        target: &mut Target,
+        record: &mut ConnectRecord,
+        origin: Origin<'_>,
+    ) -> Result<Passed, (StageError, Again)> {
+        let mut retries = None;
+        loop {
+            let again = self.tolerance.again(&mut retries, &failed.error, target);
+            match again.await {
+                Again::Yes => match self.chain.apply(failed.stage, record, origin) {
+                    Ok(outcome) => return Ok(outcome.into()),
+                    Err(more) => failed = more,
+                },
+                Again::Stopped => return Ok(Passed::Stopped),
+                again => return Err((failed, again)),
+            }
+        }
+    }
+
+    /// The record is out of the batch now.
+    ///
+    /// Fails: when that is not tolerated.
+    fn leave_out(&self, failed: (StageError, Again), which: Which<'_>) -> Result<Passed> {
+        let (failed, again) = failed;
+        let operation = FailedOperation {
+            stage: Stage::Transformation,
+            class: failed.class,
+            error: &failed.error,
+        };
+        self.tolerance.failed(operation, which, again)?;
+        Ok(Passed::Out)
+    }
+}
+
+/// The chain of a sink task.
+pub struct SinkTransforms(Guarded);
+
 impl SinkTransforms {
     pub fn new(chain: TransformationChain, tolerance: Arc<Tolerance>) -> Self {
-        Self { chain, tolerance }
+        Self(Guarded { chain, tolerance })
     }
 
     /// Changes the records in place. Those that are dropped, or that fail and are tolerated, leave the batch; the
     /// others keep their order, and remember the topic and partition that they came from.
-    pub fn apply(&mut self, batch: &mut Vec<SinkRecord>) -> Result<()> {
-        if self.chain.is_empty() {
-            return Ok(());
+    pub async fn apply(
+        &mut self,
+        batch: &mut Vec<SinkRecord>,
+        target: &mut Target,
+    ) -> Result<Batch> {
+        if self.0.chain.is_empty() {
+            return Ok(Batch::Done);
         }
         let mut kept = 0;
         // Mostly all records of a batch come from one partition.
         let mut consumed: Option<TopicPartition> = None;
         for i in 0..batch.len() {
             let record = &mut batch[i];
-            let from = match &mut consumed {
-                Some(from) if is_from(record, from) => from,
-                other => other.insert(TopicPartition {
+            if consumed.as_ref().is_none_or(|from| !is_from(record, from)) {
+                consumed = Some(TopicPartition {
                     topic: record.topic.clone(),
                     partition: record.kafka_partition.unwrap_or_default(),
-                }),
+                });
+            }
+            let from = consumed.as_ref().expect("set above");
+            let origin = Origin::Sink {
+                kafka_offset: record.kafka_offset,
+                timestamp_type: record.timestamp_type,
+                original: Some(from),
             };
-            if self.apply_to(record, from)? == Outcome::Drop {
-                continue;
+            let passed = match self.0.chain.apply(0, &mut record.record, origin) {
+                Ok(outcome) => outcome.into(),
+                Err(failed) => {
+                    let tried = self.0.try_again(failed, target, &mut record.record, origin);
+                    match tried.await {
+                        Ok(passed) => passed,
+                        Err(failed) => {
+                            let which = Which::Consumed {
+                                topic: &from.topic,
+                                partition: from.partition,
+                                offset: record.kafka_offset,
+                                timestamp: record.record.timestamp,
+                                timestamp_type: record.timestamp_type,
+                                raw: None,
+                            };
+                            self.0.leave_out(failed, which)?
+                        }
+                    }
+                }
+            };
+            match passed {
+                Passed::On => {}
+                Passed::Out => continue,
+                Passed::Stopped => return Ok(Batch::Stopped),
             }
             if !is_from(record, from) {
                 record.original = Some(Box::new(from.clone()));
@@ -53,31 +155,7 @@ impl SinkTransforms {
             kept += 1;
         }
         batch.truncate(kept);
-        Ok(())
-    }
-
-    /// A failure that is tolerated drops the record.
-    fn apply_to(&mut self, record: &mut SinkRecord, from: &TopicPartition) -> Result<Outcome> {
-        let origin = Origin::Sink {
-            kafka_offset: record.kafka_offset,
-            timestamp_type: record.timestamp_type,
-            original: Some(from),
-        };
-        match self.chain.apply(&mut record.record, origin) {
-            Ok(outcome) => Ok(outcome),
-            Err(StageError { class, error }) => {
-                let which = Which::Consumed {
-                    topic: &from.topic,
-                    partition: from.partition,
-                    offset: record.kafka_offset,
-                    timestamp: record.record.timestamp,
-                    timestamp_type: record.timestamp_type,
-                };
-                self.tolerance
-                    .failed(Stage::Transformation, class, error, which)?;
-                Ok(Outcome::Drop)
-            }
-        }
+        Ok(Batch::Done)
     }
 }
 
@@ -88,8 +166,7 @@ fn is_from(record: &SinkRecord, from: &TopicPartition) -> bool {
 
 /// The chain of a source task.
 pub struct SourceTransforms {
-    chain: TransformationChain,
-    tolerance: Arc<Tolerance>,
+    guarded: Guarded,
     /// Whether somebody will ask for records as the task gave them.
     keeps_originals: bool,
 }
@@ -129,30 +206,32 @@ impl SourceTransforms {
     ) -> Self {
         let keeps_originals = wants_commit_record || tolerance.shows_records();
         Self {
-            chain,
-            tolerance,
+            guarded: Guarded { chain, tolerance },
             keeps_originals,
         }
     }
 
     /// Runs the chain over a batch, up to the first record that fails and is not tolerated: those before it are
-    /// still sent, as in Java.
-    pub fn apply(&mut self, mut records: Vec<SourceRecord>) -> SourceBatch {
+    /// still sent, as in Java. Nothing, when the task was told to stop while it waited to try again.
+    pub async fn apply(
+        &mut self,
+        mut records: Vec<SourceRecord>,
+        target: &mut Target,
+    ) -> Option<SourceBatch> {
         let mut originals = Vec::new();
         let mut dropped = Vec::new();
         let mut failed = Ok(());
-        if !self.chain.is_empty() {
+        if !self.guarded.chain.is_empty() {
             let mut kept = 0;
             for i in 0..records.len() {
                 let original = self.keeps_originals.then(|| records[i].record.clone());
-                let outcome = self.apply_to(&mut records[i], original.as_ref());
-                match outcome {
-                    Ok(Outcome::Keep) => {
+                match self.pass(&mut records[i], original.as_ref(), target).await {
+                    Ok(Passed::On) => {
                         originals.extend(original);
                         records.swap(kept, i);
                         kept += 1;
                     }
-                    Ok(Outcome::Drop) => {
+                    Ok(Passed::Out) => {
                         // Only who keeps originals is told of records that went no further.
                         if let Some(original) = original {
                             dropped.push(SourceRecord {
@@ -162,6 +241,7 @@ impl SourceTransforms {
                             });
                         }
                     }
+                    Ok(Passed::Stopped) => return None,
                     Err(error) => {
                         failed = Err(error);
                         break;
@@ -170,34 +250,43 @@ impl SourceTransforms {
             }
             records.truncate(kept);
         }
-        SourceBatch {
+        Some(SourceBatch {
             records: records.into_iter().peekable(),
             originals: originals.into_iter(),
             dropped,
             failed,
-        }
+        })
     }
 
-    /// A failure that is tolerated drops the record.
-    fn apply_to(
+    async fn pass(
         &mut self,
         record: &mut SourceRecord,
         original: Option<&ConnectRecord>,
-    ) -> Result<Outcome> {
-        let origin = Origin::Source {
-            partition: record.source_partition.as_ref(),
-            offset: record.source_offset.as_ref(),
-        };
-        match self.chain.apply(&mut record.record, origin) {
-            Ok(outcome) => Ok(outcome),
-            Err(StageError { class, error }) => {
-                if let Some(original) = original {
-                    record.record = original.clone();
+        target: &mut Target,
+    ) -> Result<Passed> {
+        let SourceRecord {
+            record,
+            source_partition,
+            source_offset,
+        } = record;
+        let (partition, offset) = (source_partition.as_ref(), source_offset.as_ref());
+        let origin = Origin::Source { partition, offset };
+        match self.guarded.chain.apply(0, record, origin) {
+            Ok(outcome) => Ok(outcome.into()),
+            Err(failed) => {
+                let tried = self.guarded.try_again(failed, target, record, origin);
+                match tried.await {
+                    Ok(passed) => Ok(passed),
+                    Err(failed) => {
+                        let which = Which::Source {
+                            // Half changed where nobody has kept it; its text is asked for only where it was kept.
+                            record: original.unwrap_or(record),
+                            partition,
+                            offset,
+                        };
+                        self.guarded.leave_out(failed, which)
+                    }
                 }
-                let which = Which::Source(record);
-                self.tolerance
-                    .failed(Stage::Transformation, class, error, which)?;
-                Ok(Outcome::Drop)
             }
         }
     }

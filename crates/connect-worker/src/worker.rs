@@ -521,6 +521,7 @@ impl Worker {
                     id,
                     task,
                     task_config,
+                    config,
                     consumer,
                     converters,
                     chain,
