@@ -4,3 +4,4 @@
 //! Never here: a concept of Kafka Connect, our client.
 
 pub mod group;
+pub mod transaction;
