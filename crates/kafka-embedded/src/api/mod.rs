@@ -56,6 +56,8 @@ pub(crate) enum Unanswerable {
         version: i16,
         cause: String,
     },
+    #[error("a transaction could not be ended yet, because its markers could not be written")]
+    Unfinished,
     #[error("the log is stopping")]
     Stopping,
     #[error("a produce request without an answer (acks=0) failed")]
@@ -171,7 +173,14 @@ async fn dispatch(call: &Call<'_>, body: Bytes) -> Result<Option<Bytes>, Unanswe
         | ApiKey::DescribeGroups
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups
-        | ApiKey::OffsetDelete => coordination::group(call, body).await,
+        | ApiKey::OffsetDelete
+        | ApiKey::TxnOffsetCommit => coordination::group(call, body).await,
+        ApiKey::InitProducerId
+        | ApiKey::AddPartitionsToTxn
+        | ApiKey::AddOffsetsToTxn
+        | ApiKey::EndTxn
+        | ApiKey::ListTransactions
+        | ApiKey::DescribeTransactions => coordination::transaction(call, body),
         ApiKey::FindCoordinator => call.reply(body, coordination::find_coordinator),
         ApiKey::Metadata => call.reply(body, metadata::metadata),
         ApiKey::ApiVersions => call.reply(body, cluster::api_versions),

@@ -185,6 +185,20 @@ impl Producers {
         self.open.first().copied()
     }
 
+    pub(crate) fn is_open(&self, producer_id: i64) -> bool {
+        let producer = self.by_id.get(&producer_id);
+        producer.is_some_and(|producer| producer.transaction_start.is_some())
+    }
+
+    /// Producers whose transaction is open, with their epochs.
+    pub(crate) fn open(&self) -> Vec<(i64, i16)> {
+        self.by_id
+            .iter()
+            .filter(|(_, producer)| producer.transaction_start.is_some())
+            .map(|(id, producer)| (*id, producer.epoch))
+            .collect()
+    }
+
     /// Aborted transactions with an offset in `from..until`.
     pub(crate) fn aborted_between(&self, from: i64, until: i64) -> Vec<Aborted> {
         let behind = self
