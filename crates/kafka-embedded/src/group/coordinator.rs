@@ -28,9 +28,9 @@ use super::offsets::GroupOffsets;
 use super::overview;
 use super::state::{Membership, Step};
 use super::sync;
-use super::words::{
-    Answer, Call, Effect, GroupSettings, MembersAtRestart, Outcome, Ticket, Topics,
-};
+#[cfg(test)]
+use super::words::Ticket;
+use super::words::{Answer, Call, Effect, GroupSettings, MembersAtRestart, Outcome, Topics};
 
 /// Up to this version LeaveGroup names one member, and its error is the answer's.
 const LEAVE_NAMES_ONE: i16 = 2;
@@ -587,7 +587,8 @@ impl GroupCoordinator {
         events
     }
 
-    /// Every ticket that waits, for an owner that stops: their callers will ask again elsewhere.
+    /// Every ticket that waits.
+    #[cfg(test)]
     pub fn waiting(&self) -> Vec<Ticket> {
         let members = self
             .groups

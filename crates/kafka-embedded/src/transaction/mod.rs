@@ -17,4 +17,4 @@ mod tests;
 
 pub use coordinator::TransactionCoordinator;
 pub use events::TransactionEvent;
-pub use words::{Answer, Effect, Markers, Partitions, TransactionSettings, Writing};
+pub use words::{Answer, Effect, Markers, TransactionSettings, Writing};
