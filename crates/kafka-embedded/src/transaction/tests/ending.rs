@@ -123,6 +123,15 @@ fn how_transactions_end() {
 }
 
 #[test]
+fn no_partitions_begin_a_transaction_too() {
+    let mut world = World::new();
+    let producer = world.init("x");
+    assert!(world.add_with(3, "x", producer, &[]).is_empty());
+    assert_eq!(world.end("x", producer, true), 0);
+    assert_eq!(world.markers(), []);
+}
+
+#[test]
 fn who_may_not_end_it() {
     let mut world = World::new();
     let producer = world.init("x");
