@@ -404,13 +404,18 @@ impl GroupCoordinator {
         request: &DescribeGroupsRequest,
         effects: &mut Vec<Effect>,
     ) {
-        let groups = request
-            .groups
-            .iter()
-            .map(|group| match self.groups.get(group.as_str()) {
+        let operations = request.include_authorized_operations;
+        let groups = request.groups.iter().map(|group| {
+            let described = match self.groups.get(group.as_str()) {
                 Some(known) => overview::described(group, &known.members),
                 None => overview::unknown(group, call.version),
-            });
+            };
+            if operations {
+                overview::with_operations(described)
+            } else {
+                described
+            }
+        });
         let answer = DescribeGroupsResponse::default().with_groups(groups.collect());
         effects.push(Effect::Reply(call.ticket, Answer::DescribeGroups(answer)));
     }

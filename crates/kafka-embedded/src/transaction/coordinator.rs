@@ -232,7 +232,8 @@ impl TransactionCoordinator {
         let wall = self.wall(now);
         let known = self.checked(id, producer_id, epoch)?;
         let mut began = wall;
-        if known.state == State::Ongoing {
+        let begins = known.state != State::Ongoing;
+        if !begins {
             began = known.began.unwrap_or(wall);
             for (topic, asked) in &mut partitions {
                 asked.retain(|partition| !known.contains(topic, *partition));
@@ -240,7 +241,8 @@ impl TransactionCoordinator {
             groups.retain(|group| !known.groups.contains(group));
         }
         partitions.retain(|_, asked| !asked.is_empty());
-        if !partitions.is_empty() || !groups.is_empty() {
+        // A request without partitions begins a transaction too, as in Kafka.
+        if begins || !partitions.is_empty() || !groups.is_empty() {
             let transactional_id = id.to_owned();
             let added = TransactionEvent::Added {
                 transactional_id,

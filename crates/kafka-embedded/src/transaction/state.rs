@@ -111,10 +111,13 @@ impl Transaction {
     pub(super) fn next(&self, claim: Option<(i64, i16)>) -> Result<Next, Code> {
         let Some((producer_id, epoch)) = claim else {
             // Whoever comes without a claim replaces whoever is there.
-            return Ok(self.after(None));
+            // Aborting an open transaction takes an epoch of its own.
+            let steps = if self.state == State::Ongoing { 2 } else { 1 };
+            return Ok(self.after(steps, None));
         };
         if (producer_id, epoch) == (self.producer_id, self.epoch) {
-            return Ok(self.after(Some((producer_id, epoch))));
+            // Also over an open transaction: the markers that abort it have the new epoch.
+            return Ok(self.after(1, claim));
         }
         let asks_again = self.last == claim && self.state != State::Ongoing;
         if asks_again {
@@ -124,9 +127,7 @@ impl Transaction {
         }
     }
 
-    fn after(&self, last: Option<(i64, i16)>) -> Next {
-        // Aborting the open transaction takes an epoch of its own.
-        let steps = if self.state == State::Ongoing { 2 } else { 1 };
+    fn after(&self, steps: i16, last: Option<(i64, i16)>) -> Next {
         match self
             .epoch
             .checked_add(steps)

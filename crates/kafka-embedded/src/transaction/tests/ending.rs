@@ -2,12 +2,22 @@
 
 use super::*;
 
+/// Name, version, transactional id, producer, partitions, codes.
+type Row = (
+    &'static str,
+    i16,
+    &'static str,
+    (i64, i16),
+    &'static [(&'static str, i32)],
+    &'static [i16],
+);
+
 #[test]
 fn what_is_added_and_what_is_refused() {
     let mut world = World::new();
     let producer = world.init("x");
     let (id, epoch) = producer;
-    let rows: [(&str, i16, &str, (i64, i16), &[(&str, i32)], &[i16]); 8] = [
+    let rows: [Row; 8] = [
         (
             "one unknown",
             3,
@@ -120,6 +130,15 @@ fn how_transactions_end() {
         48,
         "opened again, nothing begun"
     );
+}
+
+#[test]
+fn no_partitions_begin_a_transaction_too() {
+    let mut world = World::new();
+    let producer = world.init("x");
+    assert!(world.add_with(3, "x", producer, &[]).is_empty());
+    assert_eq!(world.end("x", producer, true), 0);
+    assert_eq!(world.markers(), []);
 }
 
 #[test]

@@ -102,6 +102,22 @@ fn an_open_transaction_is_aborted_and_its_producer_fenced() {
 }
 
 #[test]
+fn a_producer_that_opens_over_its_own_transaction() {
+    let mut world = World::new();
+    let old = world.init("x");
+    world.add("x", old, 1);
+    // Seen on Apache Kafka 4.3.1: one epoch further, not two.
+    assert_eq!(world.init_with(4, Some("x"), 60_000, old), (0, old.0, 1));
+    assert_eq!(world.markers(), [(Outcome::Abort, 1, vec![1])]);
+    assert_eq!(
+        world.init_with(4, Some("x"), 60_000, old),
+        (0, old.0, 1),
+        "again"
+    );
+    assert_eq!(world.end("x", (old.0, 1), false), 48, "nothing begun");
+}
+
+#[test]
 fn epochs_that_are_used_up_give_a_new_producer_id() {
     for open in [false, true] {
         let mut world = World::new();

@@ -2,6 +2,8 @@
 
 use super::*;
 
+type Names = &'static [&'static str];
+
 fn three_states() -> World {
     let mut world = World::new();
     world.init("empty");
@@ -17,9 +19,9 @@ fn three_states() -> World {
 #[test]
 fn listing_with_filters() {
     let mut world = three_states();
-    let all = ["committed CompleteCommit", "empty Empty", "open Ongoing"];
-    let rows: [(&[&str], &[i64], i64, &[&str], &[&str]); 6] = [
-        (&[], &[], -1, &all, &[]),
+    const ALL: Names = &["committed CompleteCommit", "empty Empty", "open Ongoing"];
+    let rows: [(Names, &[i64], i64, Names, Names); 6] = [
+        (&[], &[], -1, ALL, &[]),
         (
             &["Ongoing", "Nonsense"],
             &[],
@@ -29,7 +31,7 @@ fn listing_with_filters() {
         ),
         (&["ongoing"], &[], -1, &[], &["ongoing"]),
         (&[], &[0, 99], -1, &["empty Empty"], &[]),
-        (&[], &[], 9_999, &all, &[]),
+        (&[], &[], 9_999, ALL, &[]),
         (&[], &[], 10_000, &["empty Empty"], &[]),
     ];
     for (states, producers, duration, expect, unknown) in rows {

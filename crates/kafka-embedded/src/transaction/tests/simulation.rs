@@ -40,8 +40,15 @@ impl Rng {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Line {
-    Data { producer: i64, transaction: u64 },
-    Marker { producer: i64, outcome: Outcome },
+    Data {
+        producer: i64,
+        transaction: u64,
+    },
+    Marker {
+        producer: i64,
+        transaction: u64,
+        outcome: Outcome,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -217,6 +224,9 @@ impl Run {
     }
 
     fn mark(&mut self, markers: &Markers) -> Result<(), Died> {
+        let of_producer =
+            |truth: &&Truth| truth.newest.map(|newest| newest.0) == Some(markers.producer_id);
+        let transaction = self.truths.values().find(of_producer).unwrap().transaction;
         for partition in markers.partitions.values().flatten() {
             self.survive()?;
             let log = self.logs.get_mut(partition).unwrap();
@@ -229,7 +239,11 @@ impl Run {
             let open = matches!(last, Some(Line::Data { .. }));
             if open || markers.writing == Writing::First {
                 let (producer, outcome) = (markers.producer_id, markers.outcome);
-                log.push(Line::Marker { producer, outcome });
+                log.push(Line::Marker {
+                    producer,
+                    transaction,
+                    outcome,
+                });
             }
         }
         Ok(())
@@ -564,11 +578,15 @@ impl Run {
                         "seed {seed}: data behind the marker"
                     );
                 }
-                Line::Marker { producer, outcome } => {
-                    if let Some(transaction) = open.remove(producer) {
-                        assert_eq!(self.decided[&transaction], *outcome, "seed {seed}");
-                        assert!(marked.insert(transaction), "seed {seed}: a second marker");
-                    }
+                Line::Marker {
+                    producer,
+                    transaction,
+                    outcome,
+                } => {
+                    assert!(marked.insert(*transaction), "seed {seed}: a second marker");
+                    assert_eq!(self.decided[transaction], *outcome, "seed {seed}");
+                    let data = open.remove(producer);
+                    assert!(data.is_none_or(|data| data == *transaction), "seed {seed}");
                 }
             }
         }
