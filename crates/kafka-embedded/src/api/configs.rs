@@ -20,7 +20,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::partitions::UNKNOWN;
-use super::{Call, Refused, refused, text};
+use super::{Call, Refused, each_once, refused, text};
 use crate::broker::NODE_ID;
 use crate::broker::topic_config::{BadConfig, Change, KEYS, Key, Kind, TopicOverrides};
 use crate::config::Storage;
@@ -62,7 +62,10 @@ pub(super) fn describe_configs(
                 .with_error_message(text(refused.message)),
         }
     };
-    DescribeConfigsResponse::default().with_results(request.resources.iter().map(result).collect())
+    let resources = each_once(request.resources, |asked| {
+        (asked.resource_type, asked.resource_name.clone())
+    });
+    DescribeConfigsResponse::default().with_results(resources.iter().map(result).collect())
 }
 
 fn described(

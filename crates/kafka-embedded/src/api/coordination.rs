@@ -4,10 +4,11 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{
-    ApiKey, BrokerId, FindCoordinatorRequest, FindCoordinatorResponse, TxnOffsetCommitRequest,
+    ApiKey, BrokerId, DescribeGroupsRequest, DescribeTransactionsRequest, FindCoordinatorRequest,
+    FindCoordinatorResponse, OffsetFetchRequest, TxnOffsetCommitRequest,
 };
 
-use super::{Call, Unanswerable, text};
+use super::{Call, Unanswerable, each_once, text};
 use crate::broker::{Caller, NODE_ID};
 use crate::group::Answer;
 use crate::transaction;
@@ -67,8 +68,11 @@ pub(super) async fn group(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswe
     let broker = call.broker;
     let caller = call.caller();
     macro_rules! let_decide {
-        ($method:ident) => {{
-            let request = call.decode(body)?;
+        ($method:ident) => {
+            let_decide!($method, of call.decode(body)?)
+        };
+        ($method:ident, of $request:expr) => {{
+            let request = $request;
             let run = broker.coordinate(caller, |groups, _, call, effects| {
                 groups.$method(call, &request, effects);
             });
@@ -88,10 +92,18 @@ pub(super) async fn group(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswe
         ApiKey::Heartbeat => let_decide!(heartbeat),
         ApiKey::LeaveGroup => let_decide!(leave_group),
         ApiKey::OffsetCommit => let_decide!(offset_commit, with topics),
-        ApiKey::OffsetFetch => let_decide!(offset_fetch),
+        ApiKey::OffsetFetch => {
+            let mut request: OffsetFetchRequest = call.decode(body)?;
+            request.groups = each_once(request.groups, |group| group.group_id.clone());
+            let_decide!(offset_fetch, of request)
+        }
         ApiKey::OffsetDelete => let_decide!(offset_delete, with topics),
         ApiKey::DeleteGroups => let_decide!(delete_groups),
-        ApiKey::DescribeGroups => let_decide!(describe_groups),
+        ApiKey::DescribeGroups => {
+            let mut request: DescribeGroupsRequest = call.decode(body)?;
+            request.groups = each_once(request.groups, Clone::clone);
+            let_decide!(describe_groups, of request)
+        }
         ApiKey::ListGroups => let_decide!(list_groups),
         ApiKey::TxnOffsetCommit => {
             let request: TxnOffsetCommitRequest = call.decode(body)?;
@@ -147,7 +159,13 @@ pub(super) fn transaction(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswe
         ApiKey::AddOffsetsToTxn => let_decide!(add_offsets_to_txn),
         ApiKey::EndTxn => let_decide!(end_txn),
         ApiKey::ListTransactions => let_decide!(list_transactions),
-        ApiKey::DescribeTransactions => let_decide!(describe_transactions),
+        ApiKey::DescribeTransactions => {
+            let mut request: DescribeTransactionsRequest = call.decode(body)?;
+            request.transactional_ids = each_once(request.transactional_ids, Clone::clone);
+            broker.decide_transaction(caller, |transactions, call, effects| {
+                transactions.describe_transactions(call, &request, effects);
+            })
+        }
         other => return Err(Unanswerable::UnknownApi { key: other as i16 }),
     };
     match answer.ok_or(Unanswerable::Unfinished)? {

@@ -17,6 +17,8 @@ mod partitions;
 mod produce;
 mod topics;
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -257,4 +259,13 @@ fn refused(error: ResponseError, message: impl Into<String>) -> Refused {
         code: error.code(),
         message: message.into(),
     }
+}
+
+/// Each once, in their order: what a client asks for twice is answered once where the answer may be
+/// long, so that its length is bounded by what there is.
+fn each_once<T, K: Eq + Hash>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = HashSet::new();
+    let mut items = items;
+    items.retain(|item| seen.insert(key(item)));
+    items
 }

@@ -196,7 +196,11 @@ impl Fixture {
                 break;
             }
             hints = read.hint.into_iter().collect();
-            let aborted = self.log.aborted_between(offset, read.next_offset);
+            let aborted: Vec<_> = self
+                .log
+                .producers()
+                .aborted_between(offset, read.next_offset)
+                .collect();
             for batch in RecordBatches::new(Bytes::from(out)) {
                 let batch = batch.expect("a whole batch");
                 let id = batch.producer().id;

@@ -237,14 +237,20 @@ fn readers_of_committed_records_stop_at_the_first_open_transaction() {
             fixture.restart();
         }
         assert_eq!(fixture.log.last_stable_offset(), 7);
-        let expected = [Aborted {
-            producer_id: 1,
-            first_offset: 0,
-            last_offset: 3,
-        }];
-        assert_eq!(fixture.log.aborted_between(0, 7), expected);
-        assert_eq!(fixture.log.aborted_between(3, 7), expected);
-        assert_eq!(fixture.log.aborted_between(4, 7), []);
+        let aborted = |from| -> Vec<(i64, i64, i64)> {
+            let row = |aborted: producers::Aborted| {
+                (
+                    aborted.producer_id,
+                    aborted.first_offset,
+                    aborted.last_offset,
+                )
+            };
+            let found = fixture.log.producers().aborted_between(from, 7);
+            found.map(row).collect()
+        };
+        assert_eq!(aborted(0), [(1, 0, 3)]);
+        assert_eq!(aborted(3), [(1, 0, 3)]);
+        assert_eq!(aborted(4), []);
         let (seen, _) = fixture.consume(0, true);
         let keys: Vec<&str> = seen.iter().map(|(_, key, _)| key.as_str()).collect();
         assert_eq!(keys, ["b", "c", "d"]);
