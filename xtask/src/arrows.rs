@@ -57,7 +57,8 @@ const CRATES: &[(&str, &[&str])] = &[
             "kafka-embedded",
         ],
     ),
-    (TESTKIT, &["connect-api", "connect-config"]),
+    // kafka-wire: the checks of a broker send batches, sound and spoilt ones.
+    (TESTKIT, &["connect-api", "connect-config", "kafka-wire"]),
     ("xtask", &[TESTKIT]),
 ];
 
