@@ -109,7 +109,7 @@ impl Reading<'_> {
         let mut value = self.number(start, bounded.then_some(count))?;
         match letter {
             Letter::Year | Letter::WeekYear if count <= 2 => {
-                let digits = self.text[begin..self.at].as_bytes();
+                let digits = &self.text.as_bytes()[begin..self.at];
                 if digits.len() == 2 && digits.iter().all(u8::is_ascii_digit) {
                     let start_year = self.century.start_year;
                     self.ambiguous_year = value == start_year % 100;
