@@ -25,7 +25,7 @@ import org.apache.kafka.connect.transforms.Transformation;
 import org.apache.kafka.connect.transforms.ValueToKey;
 
 public class TransformCost {
-    static final int BATCH = 10_000;
+    static final int BATCH = 500;
     static final OperatingSystemMXBean SYSTEM = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     static final Schema SCHEMA = SchemaBuilder.struct().name("customers.Value")
         .field("id", Schema.INT64_SCHEMA)

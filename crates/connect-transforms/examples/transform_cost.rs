@@ -17,7 +17,8 @@ use std::time::Instant;
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BATCH: usize = 10_000;
+/// As many as a task is given at once.
+const BATCH: usize = 500;
 
 /// The chain, each step with its settings.
 const CHAIN: &[(&str, &[(&str, &str)])] = &[

@@ -110,13 +110,13 @@ impl JavaDateFormat {
 
     /// The text of an instant in milliseconds since the epoch.
     pub fn format(&self, ms: i64) -> String {
-        let mut text = String::with_capacity(self.pattern.len() + 8);
+        let mut text = Vec::with_capacity(self.pattern.len() + 8);
         self.append(ms, &mut text);
-        text
+        String::from_utf8(text).expect("literals, names and digits are UTF-8")
     }
 
     /// Appends the text of an instant.
-    pub fn append(&self, ms: i64, out: &mut String) {
+    pub fn append(&self, ms: i64, out: &mut Vec<u8>) {
         write::append(&self.items, ms, out);
     }
 
