@@ -30,7 +30,12 @@ impl StrBuffer {
             self.shared = BytesMut::with_capacity(SHARED_BYTES.max(length));
         }
         self.shared.extend_from_slice(&self.scratch);
-        Str::from_utf8_lossy(self.shared.split().freeze())
+        let bytes = self.shared.split().freeze();
+        if bytes.is_ascii() {
+            // SAFETY: ASCII is UTF-8.
+            return unsafe { Str::from_utf8_unchecked(bytes) };
+        }
+        Str::from_utf8_lossy(bytes)
     }
 }
 

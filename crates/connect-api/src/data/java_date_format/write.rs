@@ -5,12 +5,11 @@ use super::week::{first_of_month, first_of_year, week_of_month, week_of_year, we
 use super::{Item, Letter};
 use crate::data::calendar::{CivilTime, MS_PER_DAY, day_of_week};
 
-pub(super) fn append(items: &[Item], ms: i64, out: &mut Vec<u8>) {
-    let time = CivilTime::of_ms(ms);
+pub(super) fn append(items: &[Item], ms: i64, time: &CivilTime, out: &mut Vec<u8>) {
     for item in items {
         match item {
             Item::Literal(text) => out.extend_from_slice(text.as_bytes()),
-            Item::Field(letter, count) => append_field(*letter, *count, ms, &time, out),
+            Item::Field(letter, count) => append_field(*letter, *count, ms, time, out),
         }
     }
 }
