@@ -1,6 +1,6 @@
 //! An instant as text.
 
-use super::names::{AM_PM, DAYS, ERAS, ERAS_LONG, MONTHS, SHORT};
+use super::names::{AM_PM, DAYS, ERAS, MONTHS, SHORT};
 use super::week::{first_of_month, first_of_year, week_of_month, week_of_year, week_year};
 use super::{Item, Letter};
 use crate::data::calendar::{CivilTime, MS_PER_DAY, day_of_week};
@@ -18,10 +18,8 @@ fn append_field(letter: Letter, count: usize, ms: i64, time: &CivilTime, out: &m
     let date = time.date;
     let day = ms.div_euclid(MS_PER_DAY);
     let number = match letter {
-        Letter::Era => {
-            let names = if count >= 4 { ERAS_LONG } else { ERAS };
-            return put(names[usize::from(date.year > 0)], out);
-        }
+        // Short, however many letters there are.
+        Letter::Era => return put(ERAS[usize::from(date.year > 0)], out),
         Letter::Year | Letter::WeekYear => {
             let year = match letter {
                 Letter::Year => date.year_of_era() as i64,
