@@ -60,12 +60,14 @@ mod value;
 
 // Java's own rules underneath.
 mod java_number;
+pub mod java_regex;
 mod java_string;
 
 pub use config_def::ConfigDef;
 pub use connector_file::{ConnectorFile, ConnectorFileError, InitialState, NotAConnector};
 pub use error::{ConfigErrors, ConfigException};
 pub use from_config::{ConfigEnum, FromConfig, IntoDefault};
+pub use java_regex::{JavaRegex, JavaRegexError};
 pub use key::{ConfigKey, DefaultValue, Importance, Key, Width};
 pub use parse_type::{AnyClass, ClassResolver, parse_type};
 pub use parsed::ParsedConfig;
