@@ -44,7 +44,7 @@ impl Transformation for ExtractChangedRecordState {
             let name = settings.text(name).filter(|name| !java_trim(name).is_empty());
             name.map(|name| {
                 let schema = SchemaBuilder::array(Schema::OPTIONAL_STRING).optional().name(name);
-                Ok((Str::from(name), schema.build()?))
+                Ok::<_, connect_api::ConnectError>((Str::from(name), schema.build()?))
             })
             .transpose()
         };

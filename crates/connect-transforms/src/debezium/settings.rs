@@ -6,9 +6,8 @@
 //! Source: `io.debezium.config.Field` and `Configuration`, 3.7.0.Final.
 
 use super::java_split::split;
-use super::pattern::Pattern;
 use connect_api::{ConnectError, Result};
-use connect_config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, Properties};
+use connect_config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, JavaRegex, Properties};
 
 /// One key of a transform.
 pub(super) struct Setting {
@@ -134,11 +133,11 @@ impl<'a> Settings<'a> {
                 (!words.contains(&word.as_str()))
                     .then(|| format!("Value must be one of {}", words.join(", ")))
             }
-            (Check::Regex, Some(text)) => Pattern::compile_ignoring_case(text)
+            (Check::Regex, Some(text)) => JavaRegex::new(text)
                 .err()
                 .map(|cause| format!("A valid regular expressions is expected, but {cause}")),
             (Check::ListOfRegex, Some(text)) => split(text, ',').into_iter().find_map(|item| {
-                let failed = Pattern::compile_ignoring_case(java_trim(item)).err()?;
+                let failed = JavaRegex::new(java_trim(item)).err()?;
                 Some(format!(
                     "A comma-separated list of valid regular expressions is expected, but {failed}"
                 ))

@@ -9,12 +9,11 @@ use super::envelope::{
     with_fields_of,
 };
 use super::name_adjuster::{MODES, NameAdjuster};
-use super::pattern::Pattern;
 use super::plans::{Planned, Plans, planned};
 use super::settings::{Check, Setting, Settings, config_def, java_trim};
 use connect_api::data::{Schema, SchemaBuilder, Str, Struct, Type, Value};
-use connect_api::{ConnectRecord, Origin, Outcome, Result, Transformation};
-use connect_config::{ConfigDef, ConfigType, Importance, Properties};
+use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
+use connect_config::{ConfigDef, ConfigType, Importance, JavaRegex, Properties};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -131,11 +130,11 @@ pub(super) struct ToLogicalTopicRouter {
 }
 
 struct Config {
-    topic_regex: Pattern,
+    topic_regex: JavaRegex,
     topic_replacement: String,
     unique_keys: bool,
     key_field_name: String,
-    key_field: Option<(Pattern, String)>,
+    key_field: Option<(JavaRegex, String)>,
     adjuster: NameAdjuster,
 }
 
@@ -183,7 +182,7 @@ impl Transformation for ToLogicalTopicRouter {
         let settings = Settings::new(self.table, configs);
         settings.validate_and_record()?;
         let text = |name: &str| settings.text(name).unwrap_or_default();
-        let pattern = |name: &str| Pattern::compile(text(name)).map_err(connect_api::ConnectError::config);
+        let pattern = |name: &str| JavaRegex::new(text(name)).map_err(|cause| ConnectError::config(cause.message()));
         let key_field = match java_trim(text("key.field.regex")).is_empty() {
             true => None,
             false => Some((
@@ -227,11 +226,8 @@ impl Transformation for ToLogicalTopicRouter {
 impl Config {
     /// `None`: the topic does not match, or its replacement is empty.
     fn route(&self, topic: &str) -> Result<Option<Route>> {
-        if !self.topic_regex.matches(topic) {
-            return Ok(None);
-        }
-        let new = self.topic_regex.replace_first(topic, &self.topic_replacement)?;
-        Ok((!new.is_empty()).then(|| Route {
+        let new = replaced(&self.topic_regex, topic, &self.topic_replacement)?;
+        Ok(new.filter(|new| !new.is_empty()).map(|new| Route {
             topic: new.into(),
             identifier: None,
             keys: Plans::default(),
@@ -240,12 +236,11 @@ impl Config {
     }
 
     fn identifier(&self, topic: &str) -> Result<Str> {
-        match &self.key_field {
-            Some((regex, replacement)) if regex.matches(topic) => {
-                Ok(regex.replace_first(topic, replacement)?.into())
-            }
-            _ => Ok(topic.into()),
-        }
+        let replaced = match &self.key_field {
+            Some((regex, replacement)) => replaced(regex, topic, replacement)?,
+            None => None,
+        };
+        Ok(replaced.map_or_else(|| topic.into(), Str::from))
     }
 
     fn key_schema(&self, old: &Schema, topic: &str) -> Planned<Schema> {
@@ -295,6 +290,17 @@ impl Config {
             false => builder,
         };
         builder.name(self.adjuster.adjust(name).into_owned())
+    }
+}
+
+/// The topic with the first match replaced; `None` when the whole topic does not match.
+///
+/// Fails: when the replacement names a group that does not exist.
+pub(super) fn replaced(regex: &JavaRegex, topic: &str, replacement: &str) -> Result<Option<String>> {
+    let failed = |cause: connect_config::JavaRegexError| ConnectError::data(cause.message());
+    match regex.matches(topic).map_err(failed)? {
+        true => regex.replace_first(topic, replacement).map(Some).map_err(failed),
+        false => Ok(None),
     }
 }
 
