@@ -4,6 +4,7 @@
 //! Lives elsewhere: chains, and what becomes of a record that fails (`connect_worker`).
 //! Never here: I/O.
 
+mod confluent;
 mod debezium;
 mod registry;
 

@@ -14,7 +14,10 @@ const PREDICATES: &[(&str, MakePredicate)] = &[];
 /// Class name and constructor of every transform. A transform of keys and of values is there twice, as
 /// `Class$Key` and `Class$Value`.
 pub fn transformations() -> impl Iterator<Item = (&'static str, MakeTransformation)> {
-    let all = TRANSFORMATIONS.iter().chain(crate::debezium::TRANSFORMATIONS);
+    let all = TRANSFORMATIONS
+        .iter()
+        .chain(crate::debezium::TRANSFORMATIONS)
+        .chain(crate::confluent::TRANSFORMATIONS);
     all.copied()
 }
 

@@ -1,7 +1,7 @@
 //! `DecodeLogicalDecodingMessageContent`: what `pg_logical_emit_message` was given as JSON, as an event of its own that
 //! the outbox router understands.
 
-use super::envelope::{AFTER, OPERATION, index_of, require_struct};
+use super::envelope::{AFTER, OPERATION, fill_defaults, index_of, null_in_required, require_struct};
 use super::json_schema_data::{JsonSchemaData, parse};
 use super::settings::{Setting, Settings, config_def};
 use connect_api::data::{Schema, SchemaBuilder, Str, Struct, Type, Value};
@@ -109,28 +109,33 @@ impl DecodeLogicalDecodingMessageContent {
     }
 }
 
-/// Java reads the old value by the new schema's indexes, so a message that is not the last field moves values into
-/// fields that are not theirs, which fails or not as the types go.
+/// Java takes the message out first, and then reads the old value by the new schema's indexes, so a message that is
+/// not the last field moves values into fields that are not theirs, which fails or not as the types go.
 fn decoded(schema: &Schema, value: Struct, content: Struct) -> Result<Struct> {
     let old_schema = value.schema().clone();
     let message_is_last = old_schema.field_index(MESSAGE) == Some(old_schema.fields().len() - 1);
     let mut values = value.into_values();
+    fill_defaults(&old_schema, &mut values);
+    for (field, value) in old_schema.fields().iter().zip(&values) {
+        match value {
+            _ if field.name == MESSAGE => {}
+            Value::Null if !field.schema.is_optional() => {
+                return Err(null_in_required(&old_schema, field.index));
+            }
+            Value::Struct(inner) => inner.validate()?,
+            _ => {}
+        }
+    }
     let mut new = if message_is_last {
-        super::envelope::fill_defaults(&old_schema, &mut values);
         values.pop();
         values.push(Value::Null);
         Struct::of_values(schema.clone(), values)
     } else {
         let mut new = Struct::new(schema.clone())?;
         for (field, value) in schema.fields().iter().zip(values) {
-            if field.name == AFTER || field.name == OPERATION {
-                continue;
+            if field.name != AFTER && field.name != OPERATION {
+                new.put(&field.name, value)?;
             }
-            let value = match field.schema.default_value() {
-                Some(default) if value.is_null() => default.clone(),
-                _ => value,
-            };
-            new.put(&field.name, value)?;
         }
         new
     };

@@ -2,7 +2,7 @@
 //!
 //! Never here: which record has such a header.
 
-use super::envelope::{copy_basics, no_struct};
+use super::envelope::{check_put, copy_basics, no_struct, put_checks};
 use super::plans::{Planned, Plans, planned};
 use connect_api::data::{Schema, SchemaBuilder, Struct, Type, Value};
 use connect_api::{ConnectError, Result};
@@ -24,6 +24,7 @@ struct LastNames {
 struct Plan {
     schema: Schema,
     keep: Box<[usize]>,
+    checks: Box<[usize]>,
 }
 
 impl DropFields {
@@ -57,7 +58,7 @@ impl DropFields {
         match std::mem::take(value) {
             Value::Null => {}
             Value::Struct(fields) => {
-                *value = Value::Struct(without(fields, plan));
+                *value = Value::Struct(without(fields, plan)?);
                 *schema = Some(plan.schema.clone());
             }
             other => {
@@ -103,6 +104,7 @@ fn plan(schema: &Schema, names: &[Value], compatible: bool) -> Planned<Option<Pl
         return Ok(Some(Plan {
             schema: schema.clone(),
             keep: Box::default(),
+            checks: Box::default(),
         }));
     }
     let named = |name: &str| names.iter().any(|value| value.as_str() == Some(name));
@@ -116,14 +118,18 @@ fn plan(schema: &Schema, names: &[Value], compatible: bool) -> Planned<Option<Pl
     let builder: SchemaBuilder = kept().fold(copy_basics(schema), |builder, field| {
         builder.field(field.name.clone(), field.schema.clone())
     });
+    let schema = builder.build()?;
     Ok(Some(Plan {
-        schema: builder.build()?,
+        checks: put_checks(&schema),
+        schema,
         keep: kept().map(|field| field.index).collect(),
     }))
 }
 
 /// Kept fields read with their defaults, as `ReplaceField` does unless told otherwise.
-fn without(fields: Struct, plan: &Plan) -> Struct {
+fn without(fields: Struct, plan: &Plan) -> Result<Struct> {
     let values = plan.keep.iter().map(|index| fields.value_or_default(*index).clone());
-    Struct::of_values(plan.schema.clone(), values.collect())
+    let values: Vec<Value> = values.collect();
+    check_put(&plan.schema, &plan.checks, &values)?;
+    Ok(Struct::of_values(plan.schema.clone(), values))
 }

@@ -132,21 +132,35 @@ pub(super) fn null_in_required(schema: &Schema, index: usize) -> ConnectError {
     ))
 }
 
-/// Indexes of the fields that may not be null.
-pub(super) fn required_fields(schema: &Schema) -> Box<[usize]> {
+/// Indexes of the fields that `Struct.put` would have something to say about: those that may not be null, and structs.
+pub(super) fn put_checks(schema: &Schema) -> Box<[usize]> {
     let fields = schema.fields().iter();
     fields
-        .filter(|field| !field.schema.is_optional())
+        .filter(|field| !field.schema.is_optional() || field.schema.schema_type() == Type::Struct)
         .map(|field| field.index)
         .collect()
 }
 
-/// Fails for the first null among the required fields.
-pub(super) fn check_required(schema: &Schema, required: &[usize], values: &[Value]) -> Result<()> {
-    match required.iter().find(|index| values[**index].is_null()) {
-        None => Ok(()),
-        Some(index) => Err(null_in_required(schema, *index)),
+/// What `Struct.put` of every value says: nulls in required fields, at any depth of structs.
+pub(super) fn check_put(schema: &Schema, checks: &[usize], values: &[Value]) -> Result<()> {
+    for index in checks {
+        match &values[*index] {
+            Value::Null if !schema.fields()[*index].schema.is_optional() => {
+                return Err(null_in_required(schema, *index));
+            }
+            Value::Struct(inner) => inner.validate()?,
+            _ => {}
+        }
     }
+    Ok(())
+}
+
+/// As [`check_put`] where only values that are not null are put.
+pub(super) fn check_structs(values: &[Value]) -> Result<()> {
+    values.iter().try_for_each(|value| match value {
+        Value::Struct(inner) => inner.validate(),
+        _ => Ok(()),
+    })
 }
 
 /// Puts defaults in place of nulls, as reading with `Struct.get` does.
@@ -158,9 +172,4 @@ pub(super) fn fill_defaults(schema: &Schema, values: &mut [Value]) {
             *value = default.clone();
         }
     }
-}
-
-/// Takes the value out of its place and leaves null.
-pub(super) fn take(value: &mut Value) -> Value {
-    std::mem::take(value)
 }

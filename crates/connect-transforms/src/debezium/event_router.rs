@@ -49,8 +49,11 @@ struct RowPlan {
     /// In the order of the configuration; those that are missing and may be are left out.
     placements: Vec<Placed>,
     /// Value schemas by payload schema, then by route and version.
-    values: Plans<HashMap<(Option<Str>, Option<i32>), Schema>>,
+    values: Plans<HashMap<RouteAndVersion, Schema>>,
 }
+
+/// What a value schema is named after, and its version.
+type RouteAndVersion = (Option<Str>, Option<i32>);
 
 struct TimestampPlan {
     index: usize,
@@ -114,7 +117,7 @@ impl Transformation for EventRouter {
             schema: Some(row.schema().fields()[id_at].schema.clone()),
             value: row.value_or_default(id_at).clone(),
         };
-        record.headers.add("id", id);
+        add_header(&mut record.headers, "id".into(), id)?;
         if config.expands_json {
             expand_json(config, &mut payload_schema, &mut payload);
         }
@@ -322,7 +325,7 @@ impl RowPlan {
             }
         };
         let mut value = Struct::new(schema)?;
-        if config.expands_json || payload.is_null() {
+        if config.expands_json || matches!(payload, Value::Null | Value::Struct(_)) {
             value.put("payload", payload.clone())?;
         } else {
             value.values_mut()[0] = payload.clone();
@@ -352,18 +355,21 @@ impl RowPlan {
                     if value.is_null() && !row.schema().fields()[column].schema.is_optional() {
                         return Err(null_in_required(row.schema(), column));
                     }
+                    if let Value::Struct(inner) = &value {
+                        inner.validate()?;
+                    }
                     if let Some(envelope) = envelope.as_deref_mut() {
                         envelope.values_mut()[in_envelope] = value;
                         in_envelope += 1;
                     }
                 }
-                Placement::Header => headers.add(
-                    placed.alias.clone(),
-                    SchemaAndValue {
+                Placement::Header => {
+                    let data = SchemaAndValue {
                         schema: Some(row.schema().fields()[column].schema.clone()),
                         value: row.value_or_default(column).clone(),
-                    },
-                ),
+                    };
+                    add_header(headers, placed.alias.clone(), data)?;
+                }
                 Placement::Partition => {
                     partition = match &row.values()[column] {
                         Value::Int32(partition) => Some(*partition),
@@ -374,6 +380,20 @@ impl RowPlan {
         }
         Ok(partition)
     }
+}
+
+/// Fails: for null under a required schema, as `ConnectHeaders.add`.
+fn add_header(headers: &mut Headers, name: Str, data: SchemaAndValue) -> Result<()> {
+    if let Some(schema) = &data.schema
+        && data.value.is_null()
+        && !schema.is_optional()
+    {
+        return Err(ConnectError::data(format!(
+            "A null value requires an optional schema but was {schema}"
+        )));
+    }
+    headers.add(name, data);
+    Ok(())
 }
 
 fn units_of(schema: &Schema) -> Planned<i64> {

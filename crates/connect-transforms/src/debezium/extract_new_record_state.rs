@@ -6,8 +6,8 @@
 
 use super::drop_fields::DropFields;
 use super::envelope::{
-    AFTER, BEFORE, OPERATION, cast_struct, check_required, copy_basics, fill_defaults, index_of_type,
-    is_envelope, no_struct, required_fields, with_fields_of,
+    AFTER, BEFORE, OPERATION, cast_struct, check_put, copy_basics, fill_defaults, index_of_type,
+    is_envelope, no_struct, put_checks, with_fields_of,
 };
 use super::field_reference::{FieldReference, Found};
 use super::plans::{Planned, Plans, planned};
@@ -173,14 +173,14 @@ struct EnvelopePlan {
 struct RowPlan {
     /// With `__deleted`.
     rewritten: Planned<Schema>,
-    required: Box<[usize]>,
+    checks: Box<[usize]>,
     route: Option<Planned<usize>>,
     rewritten_route: Option<Planned<usize>>,
 }
 
 struct Addition {
     schema: Schema,
-    required: Box<[usize]>,
+    checks: Box<[usize]>,
     fields: Vec<Found>,
 }
 
@@ -348,7 +348,7 @@ impl RowPlan {
         Self {
             rewritten_route: rewritten.as_ref().ok().and_then(route_in),
             rewritten: rewritten.map_err(Into::into),
-            required: required_fields(schema),
+            checks: put_checks(schema),
             route: route_in(schema),
         }
     }
@@ -378,7 +378,7 @@ impl Row {
         if replace_nulls {
             fill_defaults(&self.schema, &mut values);
         }
-        check_required(&self.schema, &plan.required, &values)?;
+        check_put(&self.schema, &plan.checks, &values)?;
         values.push(deleted);
         self.value = Value::Struct(Struct::of_values(schema.clone(), values));
         self.schema = schema.clone();
@@ -423,12 +423,12 @@ fn add(
         });
         Ok(Addition {
             schema: builder.build()?,
-            required: required_fields(schema),
+            checks: put_checks(schema),
             fields,
         })
     });
     let addition = planned(addition)?;
-    check_required(row.schema(), &addition.required, row.values())?;
+    check_put(row.schema(), &addition.checks, row.values())?;
     let mut values = row.into_values();
     let envelope = cast_struct(envelope)?;
     for field in &addition.fields {

@@ -1,7 +1,7 @@
 //! `ExtractSchemaToNewRecord`: the columns of the source table as a field of the change event.
 
 use super::envelope::{
-    AFTER, BEFORE, SOURCE, cast_struct, copy_basics_and_optional, fill_defaults, index_of, is_envelope,
+    AFTER, BEFORE, SOURCE, cast_struct, check_structs, copy_basics_and_optional, fill_defaults, index_of, is_envelope,
     with_fields_of,
 };
 use super::name_adjuster::{MODES, NameAdjuster};
@@ -47,8 +47,14 @@ impl Transformation for ExtractSchemaToNewRecord {
 
     fn configure(&mut self, configs: &Properties) -> Result<()> {
         let word = Settings::new(SETTINGS, configs).word(SETTINGS[0].name);
-        let known = MODES.contains(&word.as_str());
-        self.adjuster = NameAdjuster::of_schemas(if known { &word } else { "none" });
+        if !MODES.contains(&word.as_str()) {
+            return Err(ConnectError::config(format!(
+                "{} must be one of {}, got {word}",
+                SETTINGS[0].name,
+                MODES.join(", ")
+            )));
+        }
+        self.adjuster = NameAdjuster::of_schemas(&word);
         Ok(())
     }
 
@@ -83,6 +89,7 @@ impl Transformation for ExtractSchemaToNewRecord {
         if let Value::Struct(event) = std::mem::take(&mut record.value) {
             let mut values = event.into_values();
             fill_defaults(&old_schema, &mut values);
+            check_structs(&values)?;
             values.push(extended.source_schema.clone());
             record.value = Value::Struct(Struct::of_values(extended.schema.clone(), values));
             record.value_schema = Some(extended.schema.clone());

@@ -2,7 +2,7 @@
 //!
 //! Never here: what becomes of a geometry.
 
-use super::envelope::{cast_struct, check_required, fill_defaults, index_of_type, required_fields};
+use super::envelope::{cast_struct, check_put, fill_defaults, index_of_type, put_checks};
 use super::plans::{Planned, Plans, planned};
 use connect_api::data::{Map, Schema, Struct, Type, Value};
 use connect_api::{ConnectError, Result};
@@ -30,7 +30,7 @@ enum Place {
     Geometry(Planned<Geometry>),
     Struct {
         has_defaults: bool,
-        required: Box<[usize]>,
+        checks: Box<[usize]>,
         inner: Vec<(usize, Place)>,
     },
     Array(Box<Place>),
@@ -116,7 +116,7 @@ impl Place {
         let places = fields.iter().map(|field| (field.index, Place::of(&field.schema, depth)));
         Place::Struct {
             has_defaults: fields.iter().any(|field| field.schema.default_value().is_some()),
-            required: required_fields(schema),
+            checks: put_checks(schema),
             inner: places.filter(|(_, place)| !matches!(place, Place::Nothing)).collect(),
         }
     }
@@ -148,7 +148,7 @@ impl Place {
     fn walk_struct(&self, value: &mut Struct, change: Change<'_>) -> Result<()> {
         let Place::Struct {
             has_defaults,
-            required,
+            checks,
             inner,
         } = self
         else {
@@ -161,7 +161,7 @@ impl Place {
         for (index, place) in inner {
             place.walk(&mut value.values_mut()[*index], change)?;
         }
-        check_required(value.schema(), required, value.values())
+        check_put(value.schema(), checks, value.values())
     }
 }
 

@@ -11,7 +11,7 @@ const SETTINGS: &[Setting] = &[Setting {
     name: "format",
     config_type: ConfigType::String,
     default: Some("wkb"),
-    checks: &[Check::Enum(&["wkb", "ewkb"])],
+    checks: &[Check::Enum(&["ewkb", "wkb"])],
     importance: Importance::Low,
     doc: "Format that geometries come in: from wkb the spatial reference identifier is put in (EWKB), from ewkb it is \
           taken out. After the first geometry that comes as EWKB all are taken for EWKB.",

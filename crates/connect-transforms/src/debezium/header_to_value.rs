@@ -70,8 +70,14 @@ struct Node {
     nested: Vec<(usize, Node)>,
     /// Entries that become fields of this struct: field and number of the entry.
     puts: Vec<(String, usize)>,
-    /// Structs that are made for entries.
-    parents: Vec<(String, Schema, Vec<(String, usize)>)>,
+    parents: Vec<Parent>,
+}
+
+/// A struct that is made for entries.
+struct Parent {
+    name: String,
+    schema: Schema,
+    puts: Vec<(String, usize)>,
 }
 
 impl Transformation for HeaderToValue {
@@ -227,7 +233,11 @@ impl Planner<'_> {
             }
             let schema = builder.build()?;
             fields.push((parent.to_string(), schema.clone()));
-            parents.push((parent.to_string(), schema, inner));
+            parents.push(Parent {
+                name: parent.to_string(),
+                schema,
+                puts: inner,
+            });
         }
         let builder = fields.into_iter().fold(basics, |builder, (name, schema)| {
             builder.field(name, schema)
@@ -299,6 +309,7 @@ impl Node {
         let old_schema = old.schema().clone();
         let mut values = old.into_values();
         super::envelope::fill_defaults(&old_schema, &mut values);
+        super::envelope::check_structs(&values)?;
         for (index, node) in &self.nested {
             match std::mem::take(&mut values[*index]) {
                 Value::Null => {}
@@ -313,12 +324,12 @@ impl Node {
         for (field, number) in &self.puts {
             new.put(field, entries[*number].value.clone())?;
         }
-        for (parent, schema, inner) in &self.parents {
-            let mut made = Struct::new(schema.clone())?;
-            for (field, number) in inner {
+        for parent in &self.parents {
+            let mut made = Struct::new(parent.schema.clone())?;
+            for (field, number) in &parent.puts {
                 made.put(field, entries[*number].value.clone())?;
             }
-            new.put(parent, Value::Struct(made))?;
+            new.put(&parent.name, Value::Struct(made))?;
         }
         Ok(new)
     }

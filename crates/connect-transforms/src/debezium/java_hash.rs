@@ -39,6 +39,19 @@ pub(super) fn of_value(value: &Value) -> i32 {
     }
 }
 
+/// Sorts entries of a `HashMap` of `size` entries as it walks them, when they stand in the order of insertion. `hash` is
+/// that of an entry's key.
+pub(super) fn sort_as_hash_map<T>(entries: &mut [T], size: usize, hash: impl Fn(&T) -> i32) {
+    let mut buckets = 16;
+    while size > buckets / 4 * 3 {
+        buckets *= 2;
+    }
+    entries.sort_by_key(|entry| {
+        let hash = hash(entry) as u32;
+        (hash ^ (hash >> 16)) & (buckets as u32 - 1)
+    });
+}
+
 fn of_long(number: i64) -> i32 {
     (number ^ (number as u64 >> 32) as i64) as i32
 }

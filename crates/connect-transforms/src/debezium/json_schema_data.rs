@@ -9,6 +9,7 @@ use connect_api::data::{Schema, SchemaBuilder, Struct, Type, Value};
 use connect_api::{ConnectError, Result};
 use serde::Deserialize as _;
 use serde_json::Value as Json;
+use std::sync::Arc;
 
 /// How a schema is guessed.
 #[derive(Clone, Copy, Default)]
@@ -117,16 +118,17 @@ impl JsonSchemaData {
                     Ok(number) => Value::Int32(number),
                     Err(_) => Value::Int64(number),
                 },
-                (true, None) => return Err(too_large(number)),
-                (false, _) => Value::Float64(number.as_str().parse().map_err(|_| too_large(number))?),
+                // Not valid for the schema of a double, which putting it says.
+                (true, None) => Value::Decimal(Arc::new(number.as_str().parse().map_err(|_| not_a_number(number))?)),
+                (false, _) => Value::Float64(number.as_str().parse().map_err(|_| not_a_number(number))?),
             },
             Json::Array(elements) => {
-                let Some(of) = schema.value_schema() else {
-                    return Err(ConnectError::data(
-                        "Cannot look up value schema on non-array and non-map type",
-                    ));
+                let of = || {
+                    schema.value_schema().ok_or_else(|| {
+                        ConnectError::data("Cannot look up value schema on non-array and non-map type")
+                    })
                 };
-                let elements = elements.iter().map(|element| self.value(element, of));
+                let elements = elements.iter().map(|element| self.value(element, of()?));
                 Value::Array(elements.collect::<Result<_>>()?)
             }
             Json::Object(_) => Value::Struct(self.data(node, schema)?),
@@ -134,10 +136,8 @@ impl JsonSchemaData {
     }
 }
 
-fn too_large(number: &serde_json::Number) -> ConnectError {
-    ConnectError::data(format!(
-        "Invalid Java object for schema with type FLOAT64: class java.math.BigDecimal for value {number}"
-    ))
+fn not_a_number(number: &serde_json::Number) -> ConnectError {
+    ConnectError::data(format!("{number} is no number"))
 }
 
 fn is_integer(number: &serde_json::Number) -> bool {

@@ -193,16 +193,13 @@ impl Path {
         path
     }
 
-    /// Fails: where a struct on the way is null, a null pointer in Java.
     fn value<'a>(&self, event: &'a Struct) -> Result<Option<&'a Value>> {
         let mut current = event;
         for index in &self.structs {
-            let value = &current.values()[*index];
-            if value.is_null() {
-                let name = &current.schema().fields()[*index].name;
-                return Err(ConnectError::data(format!("\"{name}\" is null")));
-            }
-            current = cast_struct(value)?;
+            current = match &current.values()[*index] {
+                Value::Null => return Ok(None),
+                value => cast_struct(value)?,
+            };
         }
         let value = self.last.map(|last| current.value_or_default(last));
         Ok(value.filter(|value| !value.is_null()))

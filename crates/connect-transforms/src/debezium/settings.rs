@@ -5,6 +5,7 @@
 //! Never here: a key of one transform.
 //! Source: `io.debezium.config.Field` and `Configuration`, 3.7.0.Final.
 
+use super::java_hash;
 use super::java_split::split;
 use connect_api::{ConnectError, Result};
 use connect_config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, JavaRegex, Properties};
@@ -91,8 +92,8 @@ impl<'a> Settings<'a> {
     /// Every key is checked; the first bad one in the order of Java's `HashMap` is named.
     pub(super) fn validate(&self) -> Result<()> {
         let mut rows: Vec<&Setting> = self.table.iter().collect();
-        let buckets = hash_map_buckets(rows.len());
-        rows.sort_by_key(|row| spread_hash(row.name) & (buckets - 1));
+        let size = rows.len();
+        java_hash::sort_as_hash_map(&mut rows, size, |row| java_hash::of_text(row.name));
         for row in rows {
             if let Some(problem) = self.problem(row) {
                 let value = self.props.get(row.name).unwrap_or("null");
@@ -223,18 +224,4 @@ fn parse_boolean(text: &str) -> Option<bool> {
 /// `Integer.parseInt`: nothing around the digits.
 pub(super) fn parse_int(text: &str) -> Option<i32> {
     text.parse().ok()
-}
-
-/// `String.hashCode` as `HashMap` spreads it.
-fn spread_hash(text: &str) -> u32 {
-    let hash = super::java_hash::of_text(text) as u32;
-    hash ^ (hash >> 16)
-}
-
-fn hash_map_buckets(entries: usize) -> u32 {
-    let mut buckets = 16;
-    while entries > buckets / 4 * 3 {
-        buckets *= 2;
-    }
-    buckets as u32
 }

@@ -5,8 +5,8 @@
 //! different targets share the names of the first. Ours are by topic and schema, so each has its own.
 
 use super::envelope::{
-    AFTER, BEFORE, copy_basics_except_name, fill_defaults, is_envelope, no_struct, require_struct,
-    with_fields_of,
+    AFTER, BEFORE, check_put, copy_basics_except_name, fill_defaults, is_envelope, no_struct, put_checks,
+    require_struct, with_fields_of,
 };
 use super::name_adjuster::{MODES, NameAdjuster};
 use super::plans::{Planned, Plans, planned};
@@ -138,19 +138,40 @@ struct Config {
     adjuster: NameAdjuster,
 }
 
+/// A new schema, and what is to be checked of values that are put under it.
+struct Checked {
+    schema: Schema,
+    checks: Box<[usize]>,
+}
+
+impl Checked {
+    fn of(builder: SchemaBuilder) -> Result<Self> {
+        let schema = builder.build()?;
+        Ok(Self {
+            checks: put_checks(&schema),
+            schema,
+        })
+    }
+
+    fn with(&self, values: Vec<Value>) -> Result<Struct> {
+        check_put(&self.schema, &self.checks, &values)?;
+        Ok(Struct::of_values(self.schema.clone(), values))
+    }
+}
+
 /// Where the records of one topic go.
 struct Route {
     topic: Arc<str>,
     /// What is added to keys, once a key was seen.
     identifier: Option<Str>,
-    keys: Plans<Planned<Schema>>,
+    keys: Plans<Planned<Checked>>,
     envelopes: Plans<Planned<Envelope>>,
 }
 
 struct Envelope {
-    schema: Schema,
+    new: Checked,
     /// The schema of both rows.
-    row: Option<Schema>,
+    row: Option<Checked>,
     before: Option<usize>,
     after: Option<usize>,
 }
@@ -243,13 +264,13 @@ impl Config {
         Ok(replaced.map_or_else(|| topic.into(), Str::from))
     }
 
-    fn key_schema(&self, old: &Schema, topic: &str) -> Planned<Schema> {
+    fn key_schema(&self, old: &Schema, topic: &str) -> Planned<Checked> {
         let mut builder = self.renamed(old, &format!("{topic}.Key"));
         builder = with_fields_of(builder, old);
         if self.unique_keys {
             builder = builder.field(self.key_field_name.as_str(), Schema::STRING);
         }
-        Ok(builder.build()?)
+        Ok(Checked::of(builder)?)
     }
 
     fn envelope(&self, old: &Schema, topic: &str) -> Planned<Envelope> {
@@ -262,20 +283,20 @@ impl Config {
                     return Err("Cannot list fields on non-struct type".to_string().into());
                 }
                 let builder = self.renamed(row, &format!("{topic}.Value"));
-                Some(with_fields_of(builder, row).build()?)
+                Some(Checked::of(with_fields_of(builder, row))?)
             }
         };
         let builder = self.renamed(old, &format!("{topic}.Envelope"));
         let builder = old.fields().iter().fold(builder, |builder, field| {
             let is_row = [before, after].contains(&Some(field.index));
             let schema = match &row {
-                Some(row) if is_row => row.clone(),
+                Some(row) if is_row => row.schema.clone(),
                 _ => field.schema.clone(),
             };
             builder.field(field.name.clone(), schema)
         });
         Ok(Envelope {
-            schema: builder.build()?,
+            new: Checked::of(builder)?,
             row,
             before,
             after,
@@ -322,7 +343,7 @@ fn route_key(config: &Config, route: &mut Route, record: &mut ConnectRecord) -> 
     let plan = route
         .keys
         .get_or_make(key.schema(), |old| config.key_schema(old, topic));
-    let schema = planned(plan)?.clone();
+    let plan = planned(plan)?;
     let mut values = key.into_values();
     if config.unique_keys {
         let identifier = match &route.identifier {
@@ -334,8 +355,8 @@ fn route_key(config: &Config, route: &mut Route, record: &mut ConnectRecord) -> 
         };
         values.push(Value::String(identifier));
     }
-    record.key = Value::Struct(Struct::of_values(schema.clone(), values));
-    record.key_schema = Some(schema);
+    record.key = Value::Struct(plan.with(values)?);
+    record.key_schema = Some(plan.schema.clone());
     Ok(())
 }
 
@@ -353,7 +374,7 @@ fn route_value(config: &Config, route: &mut Route, record: &mut ConnectRecord) -
     let mut values = old.into_values();
     fill_defaults(&old_schema, &mut values);
     for index in [plan.before, plan.after].into_iter().flatten() {
-        let Some(row_schema) = &plan.row else {
+        let Some(new_row) = &plan.row else {
             break;
         };
         let row = match std::mem::take(&mut values[index]) {
@@ -361,27 +382,27 @@ fn route_value(config: &Config, route: &mut Route, record: &mut ConnectRecord) -
             Value::Struct(row) => row,
             other => return Err(no_struct(&other, "Updating schema")),
         };
-        values[index] = Value::Struct(fitted(row_schema, row)?);
+        values[index] = Value::Struct(fitted(new_row, row)?);
     }
-    record.value = Value::Struct(Struct::of_values(plan.schema.clone(), values));
-    record.value_schema = Some(plan.schema.clone());
+    record.value = Value::Struct(plan.new.with(values)?);
+    record.value_schema = Some(plan.new.schema.clone());
     Ok(())
 }
 
 /// The row under its new schema. `before` and `after` have one schema nearly always; where they differ, fields go
 /// by their names.
-fn fitted(schema: &Schema, row: Struct) -> Result<Struct> {
-    let old = row.schema();
+fn fitted(new: &Checked, row: Struct) -> Result<Struct> {
+    let (old, schema) = (row.schema(), &new.schema);
     let same = old.fields().len() == schema.fields().len()
         && old.fields().iter().zip(schema.fields()).all(|(old, new)| {
             old.name == new.name && (old.schema.ptr_eq(&new.schema) || old.schema == new.schema)
         });
     if same {
-        return Ok(Struct::of_values(schema.clone(), row.into_values()));
+        return new.with(row.into_values());
     }
-    let mut new = Struct::new(schema.clone())?;
+    let mut fitted = Struct::new(schema.clone())?;
     for (field, value) in old.fields().iter().zip(row.values()) {
-        new.put(&field.name, value.clone())?;
+        fitted.put(&field.name, value.clone())?;
     }
-    Ok(new)
+    Ok(fitted)
 }

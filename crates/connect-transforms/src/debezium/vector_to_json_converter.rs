@@ -1,6 +1,7 @@
 //! `VectorToJsonConverter`: vectors of numbers as JSON texts, for sinks that know no vectors.
 
-use super::envelope::{check_required, copy_basics_and_optional, no_struct, require_struct, required_fields};
+use super::envelope::{check_put, copy_basics_and_optional, no_struct, require_struct, put_checks};
+use super::java_hash;
 use super::plans::{Planned, Plans, planned};
 use connect_api::data::{Schema, SchemaBuilder, Struct, Type, Value, append_java_text};
 use connect_api::{ConnectRecord, Origin, Outcome, Result, Transformation};
@@ -18,7 +19,7 @@ pub(super) struct VectorToJsonConverter {
 
 struct Plan {
     schema: Schema,
-    required: Box<[usize]>,
+    checks: Box<[usize]>,
     fields: Box<[Step]>,
 }
 
@@ -75,8 +76,14 @@ fn plan(schema: &Schema) -> Planned<Plan> {
         steps.push(step);
     }
     let schema = builder.build()?;
+    // Java keeps the values in a hash map until it puts them, so its order decides which null is named.
+    let mut checks = put_checks(&schema);
+    let fields = schema.fields();
+    java_hash::sort_as_hash_map(&mut checks, fields.len(), |index| {
+        java_hash::of_text(&fields[*index].name)
+    });
     Ok(Plan {
-        required: required_fields(&schema),
+        checks,
         schema,
         fields: steps.into(),
     })
@@ -106,7 +113,7 @@ impl Plan {
                 },
             }
         }
-        check_required(&self.schema, &self.required, &values)?;
+        check_put(&self.schema, &self.checks, &values)?;
         Ok(Struct::of_values(self.schema.clone(), values))
     }
 }
