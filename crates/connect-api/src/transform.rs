@@ -1,9 +1,7 @@
 //! Single message transforms and the predicates that guard them.
 
 use crate::Result;
-use crate::record::{
-    ConnectRecord, SourceOffset, SourcePartition, TimestampType, TopicPartition,
-};
+use crate::record::{ConnectRecord, SourceOffset, SourcePartition, TimestampType, TopicPartition};
 use connect_config::{ConfigDef, Properties};
 
 /// What a transform did with a record.

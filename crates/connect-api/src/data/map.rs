@@ -60,7 +60,8 @@ impl Keys {
         index.get(&KeyRef(key.clone())).copied()
     }
 
-    fn position_of_str(&self, key: &str) -> Option<usize> {
+    /// Where a text key stands.
+    pub fn position_of_str(&self, key: &str) -> Option<usize> {
         if self.keys.len() <= LINEAR_SEARCH_MAX {
             return self
                 .keys
@@ -114,6 +115,16 @@ impl Map {
 
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    /// The values in the order of the keys. For plans that were made from these keys.
+    pub fn values_mut(&mut self) -> &mut [Value] {
+        &mut self.values
+    }
+
+    /// Keys and values, to be put together again by [`Map::of_shape`].
+    pub fn into_parts(self) -> (Arc<Keys>, Vec<Value>) {
+        (self.keys, self.values)
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Value, &Value)> {

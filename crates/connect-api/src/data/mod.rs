@@ -8,6 +8,8 @@ pub mod calendar;
 mod decimal;
 mod digits;
 mod header;
+pub mod java_date_format;
+mod java_integer;
 pub mod java_number;
 mod java_text;
 pub mod logical;

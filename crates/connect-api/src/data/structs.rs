@@ -52,6 +52,18 @@ impl Struct {
         &mut self.values
     }
 
+    /// The same values under another schema with as many fields. For plans; the caller keeps the values valid.
+    ///
+    /// Panics: when the schema has another number of fields.
+    pub fn set_schema(&mut self, schema: Schema) {
+        assert_eq!(
+            schema.fields().len(),
+            self.values.len(),
+            "as many fields as values"
+        );
+        self.schema = schema;
+    }
+
     pub fn into_values(self) -> Vec<Value> {
         self.values.into_vec()
     }

@@ -1,6 +1,7 @@
 //! Confluent's `Drop$Key` and `Drop$Value`: the key or the value becomes null.
 
-use super::part::Part;
+use super::name_of;
+use crate::operate::{Part, parse};
 use connect_api::data::{Schema, Value};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, ConfigEnum, Importance, Key, Properties};
@@ -70,13 +71,13 @@ impl Transformation for Drop {
     }
 
     fn configure(&mut self, configs: &Properties) -> Result<()> {
-        self.behavior = config_def().parse(configs)?.get(SCHEMA_BEHAVIOR);
+        self.behavior = parse(&config_def(), configs)?.get(SCHEMA_BEHAVIOR);
         Ok(())
     }
 
     fn apply(&mut self, record: &mut ConnectRecord, _: Origin<'_>) -> Result<Outcome> {
         let part = self.part;
-        let (schema, value) = part.of(record);
+        let (schema, value) = part.slot(record);
         let required = schema.as_ref().filter(|schema| !schema.is_optional());
         match (self.behavior, required) {
             (SchemaBehavior::Nullify, _) => *schema = None,
@@ -84,7 +85,7 @@ impl Transformation for Drop {
                 return Err(ConnectError::data(format!(
                     "{} cannot be dropped: its schema {required} is not optional, and Drop has \
                      schema.behavior=validate; force_optional makes it optional",
-                    part.name()
+                    name_of(part)
                 )));
             }
             (SchemaBehavior::ForceOptional, Some(required)) => {

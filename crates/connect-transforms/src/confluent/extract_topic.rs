@@ -1,7 +1,8 @@
 //! Confluent's `ExtractTopic$Key`, `ExtractTopic$Value` and `ExtractTopic$Header`: the topic from the record itself.
 
 use super::json_path::{Found, JsonPath};
-use super::part::Part;
+use super::name_of;
+use crate::operate::{Part, parse};
 use connect_api::data::Value;
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, ConfigEnum, Importance, Key, Properties};
@@ -18,7 +19,8 @@ enum Format {
 }
 
 impl ConfigEnum for Format {
-    const WORDS: &'static [(&'static str, Self)] = &[("JSON_PATH", Self::JsonPath), ("PLAIN", Self::Plain)];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("JSON_PATH", Self::JsonPath), ("PLAIN", Self::Plain)];
     const IGNORE_CASE: bool = true;
 }
 
@@ -81,14 +83,20 @@ impl ExtractTopic {
         let part = match (self.source, &self.from) {
             (Source::Part(part), _) => part.value(record),
             (Source::Header, From::Header(name)) => {
-                return Ok(record.headers.last_with_name(name).map(|header| &header.value));
+                return Ok(record
+                    .headers
+                    .last_with_name(name)
+                    .map(|header| &header.value));
             }
             (Source::Header, _) => return Ok(None),
         };
         let From::Path { path, .. } = &self.from else {
             return Ok(Some(part));
         };
-        if !matches!(part, Value::Null | Value::Struct(_) | Value::Map(_) | Value::Array(_)) {
+        if !matches!(
+            part,
+            Value::Null | Value::Struct(_) | Value::Map(_) | Value::Array(_)
+        ) {
             return Err(ConnectError::data(format!(
                 "{} has no fields to take the topic from: it is {}",
                 self.name(),
@@ -105,8 +113,10 @@ impl ExtractTopic {
     fn name(&self) -> String {
         match (self.source, &self.from) {
             (_, From::Header(name)) => format!("header \"{name}\""),
-            (Source::Part(part), From::Path { field, .. }) => format!("field \"{field}\" of the {}", part.name()),
-            (Source::Part(part), _) => part.name().to_string(),
+            (Source::Part(part), From::Path { field, .. }) => {
+                format!("field \"{field}\" of the {}", name_of(part))
+            }
+            (Source::Part(part), _) => name_of(part).to_string(),
             (Source::Header, _) => "header".to_string(),
         }
     }
@@ -118,7 +128,7 @@ impl Transformation for ExtractTopic {
     }
 
     fn configure(&mut self, configs: &Properties) -> Result<()> {
-        let config = config_def(self.source).parse(configs)?;
+        let config = parse(&config_def(self.source), configs)?;
         let field = config.get(FIELD);
         self.skip = config.get(SKIP);
         self.from = match self.source {
@@ -130,7 +140,10 @@ impl Transformation for ExtractTopic {
                     Format::JsonPath => JsonPath::parse(&field)
                         .and_then(|path| match path.is_definite() {
                             true => Ok(path),
-                            false => Err("the path may name several values, and a record has one topic".to_string()),
+                            false => Err(
+                                "the path may name several values, and a record has one topic"
+                                    .to_string(),
+                            ),
                         })
                         .map_err(|reason| {
                             ConnectError::config(format!(

@@ -4,9 +4,12 @@
 //! Lives elsewhere: paths and conditions ([`super::json_path`]).
 
 use super::json_path::{Found, JsonPath};
-use super::part::Part;
+use super::name_of;
+use crate::operate::{Part, parse};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
-use connect_config::{ConfigDef, ConfigEnum, ConfigException, Importance, Key, Properties, Validator};
+use connect_config::{
+    ConfigDef, ConfigEnum, ConfigException, Importance, Key, Properties, Validator,
+};
 
 const CONDITION: Key<String> = Key::new("filter.condition");
 const TYPE: Key<FilterType> = Key::new("filter.type");
@@ -20,7 +23,8 @@ enum FilterType {
 }
 
 impl ConfigEnum for FilterType {
-    const WORDS: &'static [(&'static str, Self)] = &[("include", Self::Include), ("exclude", Self::Exclude)];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("include", Self::Include), ("exclude", Self::Exclude)];
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -84,7 +88,7 @@ impl Transformation for Filter {
     }
 
     fn configure(&mut self, configs: &Properties) -> Result<()> {
-        let config = config_def().parse(configs)?;
+        let config = parse(&config_def(), configs)?;
         let condition = JsonPath::parse(&config.get(CONDITION)).map_err(ConnectError::config)?;
         self.condition = Some(condition);
         self.filter_type = config.get(TYPE);
@@ -93,7 +97,10 @@ impl Transformation for Filter {
     }
 
     fn apply(&mut self, record: &mut ConnectRecord, _: Origin<'_>) -> Result<Outcome> {
-        let condition = self.condition.as_ref().expect("configured before the first record");
+        let condition = self
+            .condition
+            .as_ref()
+            .expect("configured before the first record");
         let found = condition.find(self.part.value(record));
         let matches = match &found {
             Found::Values(values) if condition.is_definite() => {
@@ -110,7 +117,7 @@ impl Transformation for Filter {
                 return Err(ConnectError::data(format!(
                     "{} of the record lacks, or has as null, a field that filter.condition names; set \
                      missing.or.null.behavior to include or exclude such records",
-                    self.part.name()
+                    name_of(self.part)
                 )));
             }
         };

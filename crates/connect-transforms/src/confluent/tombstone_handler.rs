@@ -1,5 +1,6 @@
 //! Confluent's `TombstoneHandler`: records without value are dropped, or fail.
 
+use crate::operate::parse;
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, ConfigEnum, Importance, Key, Properties};
 
@@ -47,7 +48,7 @@ impl Transformation for TombstoneHandler {
     }
 
     fn configure(&mut self, configs: &Properties) -> Result<()> {
-        self.behavior = config_def().parse(configs)?.get(BEHAVIOR);
+        self.behavior = parse(&config_def(), configs)?.get(BEHAVIOR);
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! `DecodeLogicalDecodingMessageContent`: what `pg_logical_emit_message` was given as JSON, as an event of its own that
 //! the outbox router understands.
 
-use super::envelope::{AFTER, OPERATION, fill_defaults, index_of, null_in_required, require_struct};
+use super::envelope::{
+    AFTER, OPERATION, fill_defaults, index_of, null_in_required, require_struct,
+};
 use super::json_schema_data::{JsonSchemaData, parse};
 use super::settings::{Setting, Settings, config_def};
 use connect_api::data::{Schema, SchemaBuilder, Str, Struct, Type, Value};
@@ -73,7 +75,9 @@ impl DecodeLogicalDecodingMessageContent {
             ));
         }
         let Value::Bytes(bytes) = &message.values()[content] else {
-            return Err(ConnectError::data("a logical decoding message has no content"));
+            return Err(ConnectError::data(
+                "a logical decoding message has no content",
+            ));
         };
         let text = Str::from_utf8_lossy(bytes.clone());
         if !text.starts_with(['{', '[']) {

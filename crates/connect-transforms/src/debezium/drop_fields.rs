@@ -128,7 +128,10 @@ fn plan(schema: &Schema, names: &[Value], compatible: bool) -> Planned<Option<Pl
 
 /// Kept fields read with their defaults, as `ReplaceField` does unless told otherwise.
 fn without(fields: Struct, plan: &Plan) -> Result<Struct> {
-    let values = plan.keep.iter().map(|index| fields.value_or_default(*index).clone());
+    let values = plan
+        .keep
+        .iter()
+        .map(|index| fields.value_or_default(*index).clone());
     let values: Vec<Value> = values.collect();
     check_put(&plan.schema, &plan.checks, &values)?;
     Ok(Struct::of_values(plan.schema.clone(), values))

@@ -6,7 +6,9 @@
 
 use super::envelope::{AFTER, BEFORE, cast_struct};
 use connect_api::data::{Schema, Str, Struct, Type, Value};
-use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, SourceOffset, Transformation};
+use connect_api::{
+    ConnectError, ConnectRecord, Origin, Outcome, Result, SourceOffset, Transformation,
+};
 use connect_config::{ConfigDef, ConfigException, Importance, Key, Properties};
 
 const MAX_BYTES: Key<i32> = Key::new("max.bytes");
@@ -60,7 +62,11 @@ impl Transformation for EnforceRecordSize {
             Err(ConnectError::config(error.into_message()))
         };
         if max <= 0 {
-            return invalid(MAX_BYTES.name(), max.to_string(), "Must be a positive integer");
+            return invalid(
+                MAX_BYTES.name(),
+                max.to_string(),
+                "Must be a positive integer",
+            );
         }
         if ratio <= 0.0 {
             let mut text = Vec::new();
@@ -69,7 +75,11 @@ impl Transformation for EnforceRecordSize {
             return invalid(COMPRESSION_RATIO.name(), text, "Must be a positive number");
         }
         if min < 0 {
-            return invalid(MIN_FIELD_SIZE.name(), min.to_string(), "Must be non-negative");
+            return invalid(
+                MIN_FIELD_SIZE.name(),
+                min.to_string(),
+                "Must be non-negative",
+            );
         }
         self.max_bytes = max.into();
         self.compression_ratio = ratio;
@@ -129,23 +139,29 @@ impl EnforceRecordSize {
             {
                 for long in longs {
                     let cut = share(long.size, of_row, excess);
-                    shorten_value(&mut row.values_mut()[long.index], (long.size - cut).max(0));
+                    let default = row.value_or_default(long.index).clone();
+                    let value = &mut row.values_mut()[long.index];
+                    if value.is_null() {
+                        *value = default;
+                    }
+                    shorten_value(value, (long.size - cut).max(0));
                 }
             }
         }
     }
 
     fn long_fields(&self, row: &Struct) -> Vec<Long> {
-        let values = row.values().iter().enumerate();
-        let sizes = values.filter_map(|(index, value)| {
-            let size = match value {
+        let sizes = (0..row.values().len()).filter_map(|index| {
+            let size = match row.value_or_default(index) {
                 Value::String(text) => utf16_length(text),
                 Value::Bytes(bytes) => bytes.len() as i64,
                 _ => return None,
             };
             Some(Long { index, size })
         });
-        sizes.filter(|long| long.size > self.min_field_size).collect()
+        sizes
+            .filter(|long| long.size > self.min_field_size)
+            .collect()
     }
 }
 

@@ -143,16 +143,19 @@ pub(super) fn put_checks(schema: &Schema) -> Box<[usize]> {
 
 /// What `Struct.put` of every value says: nulls in required fields, at any depth of structs.
 pub(super) fn check_put(schema: &Schema, checks: &[usize], values: &[Value]) -> Result<()> {
-    for index in checks {
-        match &values[*index] {
-            Value::Null if !schema.fields()[*index].schema.is_optional() => {
-                return Err(null_in_required(schema, *index));
-            }
-            Value::Struct(inner) => inner.validate()?,
-            _ => {}
+    let mut checks = checks.iter();
+    checks.try_for_each(|index| check_put_of(schema, *index, &values[*index]))
+}
+
+/// What `Struct.put` of one value says.
+pub(super) fn check_put_of(schema: &Schema, index: usize, value: &Value) -> Result<()> {
+    match value {
+        Value::Null if !schema.fields()[index].schema.is_optional() => {
+            Err(null_in_required(schema, index))
         }
+        Value::Struct(inner) => inner.validate(),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// As [`check_put`] where only values that are not null are put.

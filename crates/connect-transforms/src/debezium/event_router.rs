@@ -14,7 +14,9 @@ use super::json_schema_data::parse;
 use super::plans::{PlanError, Planned, Plans, planned};
 use super::settings::{config_def, java_trim};
 use super::to_logical_topic_router::replaced;
-use connect_api::data::{Headers, Schema, SchemaAndValue, SchemaBuilder, Str, Struct, Type, Value, java_text};
+use connect_api::data::{
+    Headers, Schema, SchemaAndValue, SchemaBuilder, Str, Struct, Type, Value, java_text,
+};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, Properties};
 use std::collections::HashMap;
@@ -84,7 +86,10 @@ impl Transformation for EventRouter {
         if !is_envelope(record.value_schema.as_ref()) {
             return Ok(Outcome::Keep);
         }
-        let config = self.config.as_ref().expect("configured before the first record");
+        let config = self
+            .config
+            .as_ref()
+            .expect("configured before the first record");
         let event = require_struct(&record.value, "Detect Debezium Operation")?;
         let plan = self.plans.get_or_make(event.schema(), EventPlan::new);
         match operation_of(plan, event)? {
@@ -266,15 +271,21 @@ impl RowPlan {
             id: index(&config.id),
             key: index(&config.key),
             route: index_of_type(schema, &config.route_by_field, Type::String).map_err(Into::into),
-            version: config.schema_version.as_ref().map(|column| {
-                index_of_type(schema, column, Type::Int32).map_err(Into::into)
-            }),
+            version: config
+                .schema_version
+                .as_ref()
+                .map(|column| index_of_type(schema, column, Type::Int32).map_err(Into::into)),
             placements: placements.collect(),
             values: Plans::default(),
         }
     }
 
-    fn timestamp_of(&self, row: &Struct, ts_ms: &Planned<usize>, event: &Struct) -> Result<Option<i64>> {
+    fn timestamp_of(
+        &self,
+        row: &Struct,
+        ts_ms: &Planned<usize>,
+        event: &Struct,
+    ) -> Result<Option<i64>> {
         if let Some(plan) = &self.timestamp {
             let plan = planned(plan)?;
             match &row.values()[plan.index] {
@@ -307,7 +318,9 @@ impl RowPlan {
         };
         let route = text_of(&row.values()[*planned(&self.route)?])?;
         let Some(payload_schema) = payload_schema else {
-            return Err(ConnectError::data("fieldSchema for field payload cannot be null."));
+            return Err(ConnectError::data(
+                "fieldSchema for field payload cannot be null.",
+            ));
         };
         let placements = &self.placements;
         let known = self.values.get_or_make(payload_schema, |_| HashMap::new());
@@ -315,7 +328,8 @@ impl RowPlan {
             Some(schema) => schema.clone(),
             None => {
                 let name = schema_name(row.schema().name(), route.as_deref().unwrap_or("null"));
-                let schema = envelope_schema(placements, row.schema(), payload_schema, &name, version)?;
+                let schema =
+                    envelope_schema(placements, row.schema(), payload_schema, &name, version)?;
                 if known.len() >= REMEMBERED_MAX {
                     known.clear();
                 }

@@ -41,9 +41,13 @@ impl Transformation for ExtractChangedRecordState {
     fn configure(&mut self, configs: &Properties) -> Result<()> {
         let settings = Settings::new(SETTINGS, configs);
         let header = |name: &str| {
-            let name = settings.text(name).filter(|name| !java_trim(name).is_empty());
+            let name = settings
+                .text(name)
+                .filter(|name| !java_trim(name).is_empty());
             name.map(|name| {
-                let schema = SchemaBuilder::array(Schema::OPTIONAL_STRING).optional().name(name);
+                let schema = SchemaBuilder::array(Schema::OPTIONAL_STRING)
+                    .optional()
+                    .name(name);
                 Ok::<_, connect_api::ConnectError>((Str::from(name), schema.build()?))
             })
             .transpose()
@@ -63,7 +67,10 @@ impl Transformation for ExtractChangedRecordState {
             Ok((index_of(schema, AFTER)?, index_of(schema, BEFORE)?))
         });
         let (after, before) = *planned(rows)?;
-        let (after, before) = (event.value_or_default(after), event.value_or_default(before));
+        let (after, before) = (
+            event.value_or_default(after),
+            event.value_or_default(before),
+        );
         let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
         if !after.is_null() && !before.is_null() {
             let after = require_struct(after, "After value should be struct.")?;
@@ -93,7 +100,10 @@ fn compare(after: &Struct, before: &Struct, changed: &mut Vec<Value>, unchanged:
         names.push(Value::String(field.name.clone()));
     }
     if !same_fields {
-        let gone = old.fields().iter().filter(|field| new.field_index(&field.name).is_none());
+        let gone = old
+            .fields()
+            .iter()
+            .filter(|field| new.field_index(&field.name).is_none());
         changed.extend(gone.map(|field| Value::String(field.name.clone())));
     }
 }

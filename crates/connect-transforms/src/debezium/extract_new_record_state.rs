@@ -163,6 +163,8 @@ struct EnvelopePlan {
     after: Option<usize>,
     operation: Planned<usize>,
     headers: Planned<Vec<Found>>,
+    /// Whether a field to add comes from the row itself, before or after.
+    rows_are_read: [bool; 2],
     /// By the schema of the row.
     rows: Plans<RowPlan>,
     /// By the schema of the row as it is when fields are added, which may have lost some before.
@@ -228,7 +230,11 @@ impl Transformation for ExtractNewRecordState {
 
 impl ExtractNewRecordState {
     fn tombstone(&self, record: &mut ConnectRecord) -> Outcome {
-        for reference in self.add_headers.iter().filter(|header| header.is_operation()) {
+        for reference in self
+            .add_headers
+            .iter()
+            .filter(|header| header.is_operation())
+        {
             let delete = SchemaAndValue::new(Schema::STRING, Value::text("d"));
             record.headers.add(reference.new_name.clone(), delete);
         }
@@ -248,8 +254,13 @@ impl ExtractNewRecordState {
             plans,
             ..
         } = self;
-        let envelope_schema = record.value_schema.clone().expect("an envelope has a schema");
-        let plan = plans.get_or_make(&envelope_schema, |schema| EnvelopePlan::new(schema, add_headers));
+        let envelope_schema = record
+            .value_schema
+            .clone()
+            .expect("an envelope has a schema");
+        let plan = plans.get_or_make(&envelope_schema, |schema| {
+            EnvelopePlan::new(schema, add_headers, add_fields)
+        });
         if !add_headers.is_empty() {
             let envelope = cast_struct(&record.value)?;
             for found in planned(&plan.headers)? {
@@ -265,7 +276,9 @@ impl ExtractNewRecordState {
         let row_at = match (is_delete, plan.before) {
             (false, _) => after,
             (true, None) => return Err(unknown_field(BEFORE)),
-            (true, Some(before)) if envelope.values()[before].is_null() => return Ok(Outcome::Drop),
+            (true, Some(before)) if envelope.values()[before].is_null() => {
+                return Ok(Outcome::Drop);
+            }
             (true, Some(before)) => before,
         };
         if is_delete && *mode == Mode::Drop {
@@ -281,7 +294,16 @@ impl ExtractNewRecordState {
         let row = match is_delete && !mode.rewrites() {
             true => None,
             false => {
-                let mut row = Row::of(row_schema, &mut envelope.values_mut()[row_at]);
+                let is_read = plan.rows_are_read[usize::from(!is_delete)];
+                let value = &mut envelope.values_mut()[row_at];
+                let mut row = Row {
+                    schema: row_schema.clone(),
+                    value: if is_read {
+                        value.clone()
+                    } else {
+                        std::mem::take(value)
+                    },
+                };
                 if rewrites {
                     let deleted = Value::text(if is_delete { "true" } else { "false" });
                     row.rewrite(row_plan, *replace, deleted)?;
@@ -291,7 +313,9 @@ impl ExtractNewRecordState {
         };
         // A delete is routed by the row as the event has it, all others by the row as it is now.
         let routed = match (&row, is_delete) {
-            (Some(row), false) if rewrites => routed_by(row_plan.rewritten_route.as_ref(), &row.value)?,
+            (Some(row), false) if rewrites => {
+                routed_by(row_plan.rewritten_route.as_ref(), &row.value)?
+            }
             (Some(row), _) => routed_by(row_plan.route.as_ref(), &row.value)?,
             (None, _) => routed_by(row_plan.route.as_ref(), &envelope.values()[row_at])?,
         };
@@ -325,10 +349,15 @@ impl ExtractNewRecordState {
 }
 
 impl EnvelopePlan {
-    fn new(schema: &Schema, add_headers: &[FieldReference]) -> Self {
+    fn new(schema: &Schema, add_headers: &[FieldReference], add_fields: &[FieldReference]) -> Self {
+        let (before, after) = (schema.field_index(BEFORE), schema.field_index(AFTER));
+        let added = FieldReference::find_all(add_fields, schema).unwrap_or_default();
+        let is_read =
+            |row: Option<usize>| row.is_some_and(|row| added.iter().any(|field| field.is_of(row)));
         Self {
-            before: schema.field_index(BEFORE),
-            after: schema.field_index(AFTER),
+            before,
+            after,
+            rows_are_read: [is_read(before), is_read(after)],
             operation: index_of_type(schema, OPERATION, Type::String).map_err(Into::into),
             headers: FieldReference::find_all(add_headers, schema),
             rows: Plans::default(),
@@ -361,13 +390,6 @@ struct Row {
 }
 
 impl Row {
-    fn of(schema: &Schema, value: &mut Value) -> Self {
-        Self {
-            schema: schema.clone(),
-            value: std::mem::take(value),
-        }
-    }
-
     /// Adds `__deleted`, as `InsertField` does.
     fn rewrite(&mut self, plan: &RowPlan, replace_nulls: bool, deleted: Value) -> Result<()> {
         let schema = planned(&plan.rewritten)?;
@@ -448,7 +470,10 @@ fn drop_fields(drop: &mut Option<DropByHeader>, record: &mut ConnectRecord) -> R
     let Some(drop) = drop else {
         return Ok(());
     };
-    let header = record.headers.iter().find(|header| *header.key == *drop.header);
+    let header = record
+        .headers
+        .iter()
+        .find(|header| *header.key == *drop.header);
     let names = match header.map(|header| &header.value) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(names)) if names.is_empty() => return Ok(()),
@@ -460,7 +485,8 @@ fn drop_fields(drop: &mut Option<DropByHeader>, record: &mut ConnectRecord) -> R
     {
         key.apply(&names, &mut record.key_schema, &mut record.key)?;
     }
-    drop.value.apply(&names, &mut record.value_schema, &mut record.value)
+    drop.value
+        .apply(&names, &mut record.value_schema, &mut record.value)
 }
 
 /// What `ExtractField` says of a field that the schema lacks.

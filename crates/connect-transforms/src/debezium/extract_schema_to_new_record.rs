@@ -1,13 +1,13 @@
 //! `ExtractSchemaToNewRecord`: the columns of the source table as a field of the change event.
 
 use super::envelope::{
-    AFTER, BEFORE, SOURCE, cast_struct, check_structs, copy_basics_and_optional, fill_defaults, index_of, is_envelope,
-    with_fields_of,
+    AFTER, BEFORE, SOURCE, cast_struct, check_structs, copy_basics_and_optional, fill_defaults,
+    index_of, is_envelope, with_fields_of,
 };
 use super::name_adjuster::{MODES, NameAdjuster};
 use super::plans::{PlanError, Planned, Plans, planned};
 use super::settings::{Setting, Settings, config_def};
-use connect_api::data::{Schema, SchemaBuilder, Struct, Value};
+use connect_api::data::{Schema, SchemaBuilder, Struct, Type, Value};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, ConfigType, Importance, Properties};
 
@@ -62,7 +62,10 @@ impl Transformation for ExtractSchemaToNewRecord {
         if record.value.is_null() || !is_envelope(record.value_schema.as_ref()) {
             return Ok(Outcome::Keep);
         }
-        let schema = record.value_schema.as_ref().expect("an envelope has a schema");
+        let schema = record
+            .value_schema
+            .as_ref()
+            .expect("an envelope has a schema");
         let plan = self.plans.get_or_make(schema, |schema| {
             let index = |field: &str| {
                 let unknown = || PlanError::from(format!("Unknown field: {field}"));
@@ -98,7 +101,12 @@ impl Transformation for ExtractSchemaToNewRecord {
     }
 }
 
-fn extend(schema: &Schema, event: &Struct, after: usize, adjuster: NameAdjuster) -> Planned<Extended> {
+fn extend(
+    schema: &Schema,
+    event: &Struct,
+    after: usize,
+    adjuster: NameAdjuster,
+) -> Planned<Extended> {
     let adjusted = |name: &str| adjuster.adjust(name).into_owned();
     let column = SchemaBuilder::structure()
         .name(adjusted("io.debezium.connector.source.schema.Column"))
@@ -127,7 +135,11 @@ fn extend(schema: &Schema, event: &Struct, after: usize, adjuster: NameAdjuster)
     let source = cast_struct(event.value_or_default(index_of(schema, SOURCE)?))?;
     let mut root = Struct::new(source_schema)?;
     root.put("id", source.get("table")?.clone())?;
-    let rows = schema.fields()[after].schema.fields();
+    let row = &schema.fields()[after].schema;
+    if row.schema_type() != Type::Struct {
+        return Err("Cannot list fields on non-struct type".to_string().into());
+    }
+    let rows = row.fields();
     let columns = rows.iter().map(|field| column_of(&column, &field.schema));
     let columns: Vec<Value> = columns.collect::<Result<_>>()?;
     let mut table = Struct::new(table)?;

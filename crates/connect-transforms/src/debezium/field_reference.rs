@@ -24,9 +24,15 @@ pub(super) struct Found {
 
 enum Place {
     Envelope(usize),
-    Inside { parent: usize, field: usize },
+    Inside {
+        parent: usize,
+        field: usize,
+    },
     /// The parent lacks the field, and the envelope has one of that name; null while the parent is null.
-    EnvelopeBesides { parent: usize, field: usize },
+    EnvelopeBesides {
+        parent: usize,
+        field: usize,
+    },
 }
 
 impl FieldReference {
@@ -93,7 +99,9 @@ impl FieldReference {
             return Err(message.into());
         };
         if parent.schema.schema_type() != Type::Struct {
-            return Err("Cannot look up fields on non-struct type".to_string().into());
+            return Err("Cannot look up fields on non-struct type"
+                .to_string()
+                .into());
         }
         if let Some(field) = parent.schema.field(&self.field) {
             let place = Place::Inside {
@@ -121,6 +129,15 @@ impl FieldReference {
 }
 
 impl Found {
+    /// Whether the value is, or is inside, that field of the envelope.
+    pub(super) fn is_of(&self, index: usize) -> bool {
+        match self.place {
+            Place::Envelope(field) => field == index,
+            Place::Inside { parent, .. } => parent == index,
+            Place::EnvelopeBesides { parent, field } => parent == index || field == index,
+        }
+    }
+
     /// The value in an envelope of the schema that this was found in; defaults are not put in.
     pub(super) fn value(&self, envelope: &Struct) -> Result<Value> {
         let values = envelope.values();

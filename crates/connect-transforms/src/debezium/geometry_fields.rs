@@ -2,7 +2,7 @@
 //!
 //! Never here: what becomes of a geometry.
 
-use super::envelope::{cast_struct, check_put, fill_defaults, index_of_type, put_checks};
+use super::envelope::{cast_struct, check_put_of, fill_defaults, index_of_type, put_checks};
 use super::plans::{Planned, Plans, planned};
 use connect_api::data::{Map, Schema, Struct, Type, Value};
 use connect_api::{ConnectError, Result};
@@ -28,10 +28,10 @@ pub(super) struct GeometryFields {
 enum Place {
     Nothing,
     Geometry(Planned<Geometry>),
+    /// Fields to walk or to check, in order.
     Struct {
         has_defaults: bool,
-        checks: Box<[usize]>,
-        inner: Vec<(usize, Place)>,
+        fields: Vec<(usize, Place)>,
     },
     Array(Box<Place>),
     Map(Box<Place>, Box<Place>),
@@ -104,7 +104,9 @@ impl Place {
                 place => Place::Array(Box::new(place)),
             },
             (Type::Map, Some(values)) if containers => {
-                let keys = schema.key_schema().map_or(Place::Nothing, |keys| Place::of(keys, depth));
+                let keys = schema
+                    .key_schema()
+                    .map_or(Place::Nothing, |keys| Place::of(keys, depth));
                 Place::Map(Box::new(keys), Box::new(Place::of(values, depth)))
             }
             _ => Place::Nothing,
@@ -113,11 +115,18 @@ impl Place {
 
     fn of_struct(schema: &Schema, depth: Depth) -> Self {
         let fields = schema.fields();
-        let places = fields.iter().map(|field| (field.index, Place::of(&field.schema, depth)));
+        let checks = put_checks(schema);
+        let places = fields
+            .iter()
+            .map(|field| (field.index, Place::of(&field.schema, depth)));
+        let is_needed = |(index, place): &(usize, Place)| {
+            !matches!(place, Place::Nothing) || checks.contains(index)
+        };
         Place::Struct {
-            has_defaults: fields.iter().any(|field| field.schema.default_value().is_some()),
-            checks: put_checks(schema),
-            inner: places.filter(|(_, place)| !matches!(place, Place::Nothing)).collect(),
+            has_defaults: fields
+                .iter()
+                .any(|field| field.schema.default_value().is_some()),
+            fields: places.filter(is_needed).collect(),
         }
     }
 
@@ -130,9 +139,9 @@ impl Place {
             Place::Geometry(geometry) => change(*planned(geometry)?, struct_in(value)?),
             Place::Struct { .. } => self.walk_struct(struct_in(value)?, change),
             Place::Array(place) => match value {
-                Value::Array(elements) => {
-                    elements.iter_mut().try_for_each(|element| place.walk(element, change))
-                }
+                Value::Array(elements) => elements
+                    .iter_mut()
+                    .try_for_each(|element| place.walk(element, change)),
                 other => Err(super::envelope::class_cast(other, "java.util.List")),
             },
             Place::Map(keys, values) => match value {
@@ -148,20 +157,21 @@ impl Place {
     fn walk_struct(&self, value: &mut Struct, change: Change<'_>) -> Result<()> {
         let Place::Struct {
             has_defaults,
-            checks,
-            inner,
+            fields,
         } = self
         else {
             return Ok(());
         };
+        let schema = value.schema().clone();
         if *has_defaults {
-            let schema = value.schema().clone();
             fill_defaults(&schema, value.values_mut());
         }
-        for (index, place) in inner {
-            place.walk(&mut value.values_mut()[*index], change)?;
+        for (index, place) in fields {
+            let field = &mut value.values_mut()[*index];
+            place.walk(field, change)?;
+            check_put_of(&schema, *index, field)?;
         }
-        check_put(value.schema(), checks, value.values())
+        Ok(())
     }
 }
 
@@ -184,6 +194,8 @@ fn walk_map(keys: &Place, values: &Place, map: &Map, change: Change<'_>) -> Resu
 fn struct_in(value: &mut Value) -> Result<&mut Struct> {
     match value {
         Value::Struct(fields) => Ok(fields),
-        other => Err(cast_struct(other).err().unwrap_or_else(|| ConnectError::data("no struct"))),
+        other => Err(cast_struct(other)
+            .err()
+            .unwrap_or_else(|| ConnectError::data("no struct"))),
     }
 }

@@ -89,7 +89,11 @@ impl Transformation for HeaderToValue {
         let settings = Settings::new(SETTINGS, configs);
         settings.validate()?;
         let list = |name: &str| -> Vec<String> {
-            settings.list(name).into_iter().map(str::to_string).collect()
+            settings
+                .list(name)
+                .into_iter()
+                .map(str::to_string)
+                .collect()
         };
         (self.fields, self.headers) = (list("fields"), list("headers"));
         if self.fields.len() != self.headers.len() {
@@ -105,7 +109,9 @@ impl Transformation for HeaderToValue {
         if record.value.is_null() {
             return Ok(Outcome::Keep);
         }
-        let old_schema = require_struct(&record.value, "Header field insertion")?.schema().clone();
+        let old_schema = require_struct(&record.value, "Header field insertion")?
+            .schema()
+            .clone();
         let position = |key: &str| self.headers.iter().position(|header| header == key);
         let entries: Vec<Entry<'_>> = record
             .headers
@@ -121,7 +127,9 @@ impl Transformation for HeaderToValue {
         if entries.is_empty() {
             return Ok(Outcome::Keep);
         }
-        let last = self.plans.get_or_make(&old_schema, |_| LastEntries::default());
+        let last = self
+            .plans
+            .get_or_make(&old_schema, |_| LastEntries::default());
         let node = planned(last.plan_for(&old_schema, &entries))?;
         if let Value::Struct(old) = std::mem::take(&mut record.value) {
             record.value = Value::Struct(node.rebuild(old, &entries)?);
@@ -131,6 +139,9 @@ impl Transformation for HeaderToValue {
             let headers = &self.headers;
             let is_listed = |key: &str| headers.iter().any(|header| header == key);
             record.headers.retain(|header| !is_listed(&header.key));
+            if record.headers.is_empty() {
+                record.headers.clear();
+            }
         }
         Ok(Outcome::Keep)
     }
@@ -138,8 +149,13 @@ impl Transformation for HeaderToValue {
 
 impl LastEntries {
     fn plan_for(&mut self, schema: &Schema, entries: &[Entry<'_>]) -> &Planned<Node> {
-        let known = self.entries.iter().map(|(field, schema)| (field.as_str(), schema.as_ref()));
-        let wanted = entries.iter().map(|entry| (entry.field, entry.schema.as_ref()));
+        let known = self
+            .entries
+            .iter()
+            .map(|(field, schema)| (field.as_str(), schema.as_ref()));
+        let wanted = entries
+            .iter()
+            .map(|entry| (entry.field, entry.schema.as_ref()));
         if self.plan.is_none() || !known.eq(wanted) {
             self.entries = entries
                 .iter()
@@ -170,7 +186,9 @@ fn check_parents(schema: &Schema, path: &str) -> Result<()> {
     let mut current = schema;
     for part in &parts[..parts.len() - 1] {
         if current.schema_type() != Type::Struct {
-            return Err(ConnectError::data("Cannot look up fields on non-struct type"));
+            return Err(ConnectError::data(
+                "Cannot look up fields on non-struct type",
+            ));
         }
         let Some(field) = current.field(part) else {
             return Ok(());

@@ -84,7 +84,12 @@ impl OffsetTime {
             nanos,
             offset,
         } = self;
-        let mut text = format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+        let mut text = format!(
+            "{:02}:{:02}:{:02}",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        );
         if nanos != 0 {
             let digits = format!(".{nanos:09}");
             text.push_str(digits.trim_end_matches('0'));
@@ -99,7 +104,11 @@ fn offset_text(offset: i32) -> String {
     if offset == 0 {
         return "Z".to_string();
     }
-    let (sign, size) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
+    let (sign, size) = if offset < 0 {
+        ('-', -offset)
+    } else {
+        ('+', offset)
+    };
     let text = format!("{sign}{:02}:{:02}", size / 3600, size / 60 % 60);
     match size % 60 {
         0 => text,
@@ -129,7 +138,12 @@ impl Input<'_> {
     }
 
     fn digits(&mut self, max: usize) -> &[u8] {
-        let count = self.0.iter().take(max).take_while(|byte| byte.is_ascii_digit()).count();
+        let count = self
+            .0
+            .iter()
+            .take(max)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let (digits, rest) = self.0.split_at(count);
         self.0 = rest;
         digits
@@ -198,7 +212,11 @@ impl Input<'_> {
 pub(super) fn offset_of(negative: bool, hours: i64, minutes: i64, seconds: i64) -> Option<i32> {
     let size = hours * 3600 + minutes * 60 + seconds;
     let fits = minutes < 60 && seconds < 60 && size <= 18 * 3600;
-    fits.then_some(if negative { -(size as i32) } else { size as i32 })
+    fits.then_some(if negative {
+        -(size as i32)
+    } else {
+        size as i32
+    })
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -220,7 +238,11 @@ pub(super) fn civil_of_day(day: i64) -> (i64, i64, i64) {
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = era * 400 + year + i64::from(month <= 2);
     (year, month, of_year - (153 * from_march + 2) / 5 + 1)
 }
@@ -241,10 +263,22 @@ mod tests {
     fn texts_are_read_and_written_as_in_java() {
         let rows = [
             ("2020-01-31T12:30+02:00", Some("2020-01-31T12:30:00+02:00")),
-            ("2020-02-29T23:59:59.120000Z", Some("2020-02-29T23:59:59.12Z")),
-            ("2020-01-01t00:00:00.000000001+18:00", Some("2020-01-01T00:00:00.000000001+18:00")),
-            ("-0044-03-15T00:00:00-00:00:30", Some("-0044-03-15T00:00:00-00:00:30")),
-            ("+12345-03-15T00:00:00+00:00", Some("+12345-03-15T00:00:00Z")),
+            (
+                "2020-02-29T23:59:59.120000Z",
+                Some("2020-02-29T23:59:59.12Z"),
+            ),
+            (
+                "2020-01-01t00:00:00.000000001+18:00",
+                Some("2020-01-01T00:00:00.000000001+18:00"),
+            ),
+            (
+                "-0044-03-15T00:00:00-00:00:30",
+                Some("-0044-03-15T00:00:00-00:00:30"),
+            ),
+            (
+                "+12345-03-15T00:00:00+00:00",
+                Some("+12345-03-15T00:00:00Z"),
+            ),
             ("2019-02-29T00:00:00Z", None),
             ("2020-01-01T24:00:00Z", None),
             ("2020-01-01T00:00:00", None),

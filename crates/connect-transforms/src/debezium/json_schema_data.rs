@@ -5,7 +5,7 @@
 //! and integers beyond 64 bits, are errors.
 
 use super::name_adjuster::NameAdjuster;
-use connect_api::data::{Schema, SchemaBuilder, Struct, Type, Value};
+use connect_api::data::{Schema, SchemaBuilder, Struct, Type, Value, java_text};
 use connect_api::{ConnectError, Result};
 use serde::Deserialize as _;
 use serde_json::Value as Json;
@@ -39,7 +39,9 @@ impl JsonSchemaData {
                 if !self.empty_arrays_are_strings {
                     return Ok(None);
                 }
-                SchemaBuilder::array(Schema::OPTIONAL_STRING).optional().build()?
+                SchemaBuilder::array(Schema::OPTIONAL_STRING)
+                    .optional()
+                    .build()?
             }
             Json::Array(elements) => {
                 let elements = self.element_schema(key, elements)?;
@@ -63,6 +65,9 @@ impl JsonSchemaData {
                     if let Some(schema) = self.schema(Some(&path), member)?
                         && !names.iter().any(|known| *known == name)
                     {
+                        if name.is_empty() {
+                            return Err(ConnectError::data("fieldName cannot be null."));
+                        }
                         builder = builder.field(name.as_ref(), schema);
                         names.push(name.into_owned());
                     }
@@ -78,9 +83,8 @@ impl JsonSchemaData {
         let sample = sample_of(elements)?;
         if !sample.is_object() {
             let schema = self.schema(None, sample)?;
-            return schema.ok_or_else(|| {
-                ConnectError::data("Array '' has unrecognized member schema.")
-            });
+            return schema
+                .ok_or_else(|| ConnectError::data("Array '' has unrecognized member schema."));
         }
         // Java walks a hash set here, so which object comes first is chance; ours is the first one.
         let mut schemas: Vec<Schema> = Vec::new();
@@ -119,13 +123,19 @@ impl JsonSchemaData {
                     Err(_) => Value::Int64(number),
                 },
                 // Not valid for the schema of a double, which putting it says.
-                (true, None) => Value::Decimal(Arc::new(number.as_str().parse().map_err(|_| not_a_number(number))?)),
-                (false, _) => Value::Float64(number.as_str().parse().map_err(|_| not_a_number(number))?),
+                (true, None) => Value::Decimal(Arc::new(
+                    number.as_str().parse().map_err(|_| not_a_number(number))?,
+                )),
+                (false, _) => {
+                    Value::Float64(number.as_str().parse().map_err(|_| not_a_number(number))?)
+                }
             },
             Json::Array(elements) => {
                 let of = || {
                     schema.value_schema().ok_or_else(|| {
-                        ConnectError::data("Cannot look up value schema on non-array and non-map type")
+                        ConnectError::data(
+                            "Cannot look up value schema on non-array and non-map type",
+                        )
                     })
                 };
                 let elements = elements.iter().map(|element| self.value(element, of()?));
@@ -170,8 +180,9 @@ fn sample_of(elements: &[Json]) -> Result<&Json> {
             let (first_schema, schema) = (number_schema(first), number_schema(number));
             if !first_schema.ptr_eq(&schema) {
                 return Err(ConnectError::data(format!(
-                    "Field is not a homogenous array ({first} x {number}), different number types \
-                     ({first_schema} x {schema})"
+                    "Field is not a homogenous array ({} x {}), different number types ({first_schema} x {schema})",
+                    scalar_text(sample),
+                    scalar_text(element),
                 )));
             }
         }
@@ -184,6 +195,10 @@ fn scalar_text(node: &Json) -> String {
     match node {
         Json::String(text) => text.clone(),
         Json::Array(_) | Json::Object(_) => String::new(),
+        Json::Number(number) if !is_integer(number) => match number.as_str().parse() {
+            Ok(number) => java_text(&Value::Float64(number)).to_string(),
+            Err(_) => number.to_string(),
+        },
         other => other.to_string(),
     }
 }

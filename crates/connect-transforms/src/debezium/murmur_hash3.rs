@@ -13,10 +13,16 @@ struct State {
 
 impl State {
     fn mix(&mut self, k1: u64, k2: u64) {
-        let k1 = k1.wrapping_mul(self.c1).rotate_left(23).wrapping_mul(self.c2);
+        let k1 = k1
+            .wrapping_mul(self.c1)
+            .rotate_left(23)
+            .wrapping_mul(self.c2);
         self.h1 = (self.h1 ^ k1).wrapping_add(self.h2);
         self.h2 = self.h2.rotate_left(41);
-        let k2 = k2.wrapping_mul(self.c2).rotate_left(23).wrapping_mul(self.c1);
+        let k2 = k2
+            .wrapping_mul(self.c2)
+            .rotate_left(23)
+            .wrapping_mul(self.c1);
         self.h2 = (self.h2 ^ k2).wrapping_add(self.h1);
         self.h1 = self.h1.wrapping_mul(3).wrapping_add(0x52dc_e729);
         self.h2 = self.h2.wrapping_mul(3).wrapping_add(0x3849_5ab5);
@@ -37,7 +43,9 @@ pub(super) fn hash(bytes: &[u8]) -> i32 {
     let tail = blocks.remainder();
     for block in blocks {
         let word = |at: usize| {
-            let bytes = block[at..at + 8].try_into().expect("eight of sixteen bytes");
+            let bytes = block[at..at + 8]
+                .try_into()
+                .expect("eight of sixteen bytes");
             u64::from_le_bytes(bytes)
         };
         state.mix(word(0), word(8));
@@ -55,7 +63,9 @@ pub(super) fn hash(bytes: &[u8]) -> i32 {
 
 fn signed_word(bytes: &[u8]) -> u64 {
     let bytes = bytes.iter().enumerate();
-    bytes.fold(0, |word, (at, byte)| word ^ ((*byte as i8 as i64) << (8 * at)) as u64)
+    bytes.fold(0, |word, (at, byte)| {
+        word ^ ((*byte as i8 as i64) << (8 * at)) as u64
+    })
 }
 
 fn finish(mut k: u64) -> u64 {

@@ -97,7 +97,11 @@ mod tests {
             ("none", "a-b", "a-b"),
         ];
         for (mode, name, adjusted) in rows {
-            assert_eq!(NameAdjuster::of_schemas(mode).adjust(name), adjusted, "{mode} {name}");
+            assert_eq!(
+                NameAdjuster::of_schemas(mode).adjust(name),
+                adjusted,
+                "{mode} {name}"
+            );
         }
         assert_eq!(NameAdjuster::of_fields("avro").adjust("a.b"), "a_b");
     }

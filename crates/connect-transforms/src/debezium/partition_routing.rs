@@ -88,7 +88,9 @@ impl Transformation for PartitionRouting {
         let event = cast_struct(&record.value)?;
         let partition = match origin {
             // Java takes every record for a source record.
-            Origin::Sink { .. } => Err(ConnectError::data("PartitionRouting works on source records only")),
+            Origin::Sink { .. } => Err(ConnectError::data(
+                "PartitionRouting works on source records only",
+            )),
             Origin::Source { .. } => self.partition(event),
         };
         let partition = partition.map_err(|cause| {
@@ -106,12 +108,15 @@ impl PartitionRouting {
     /// `None`: no field has a value, or the event is none of a row.
     fn partition(&mut self, event: &Struct) -> Result<Option<i32>> {
         let (fields, murmur) = (&self.fields, self.murmur);
-        let plan = self.plans.get_or_make(event.schema(), |schema| Plan::new(schema, fields));
+        let plan = self
+            .plans
+            .get_or_make(event.schema(), |schema| Plan::new(schema, fields));
         let operation = match &plan.operation {
             None => None,
             Some(index) => event.values()[*planned(index)?].as_str(),
         };
-        let is = |code: &str| operation.is_some_and(|operation| operation.eq_ignore_ascii_case(code));
+        let is =
+            |code: &str| operation.is_some_and(|operation| operation.eq_ignore_ascii_case(code));
         if is("t") || is("m") {
             return Ok(None);
         }
@@ -121,7 +126,11 @@ impl PartitionRouting {
             if field.by_operation && plan.operation.is_none() {
                 continue;
             }
-            let path = if is("d") { &field.delete_path } else { &field.path };
+            let path = if is("d") {
+                &field.delete_path
+            } else {
+                &field.path
+            };
             if let Some(value) = path.value(event)? {
                 found = true;
                 sum = sum.wrapping_add(hash(value, murmur));
@@ -151,7 +160,10 @@ impl Plan {
             .map(|_| index_of_type(schema, OPERATION, Type::String).map_err(Into::into));
         Self {
             operation,
-            fields: fields.iter().map(|field| FieldPlan::new(schema, field)).collect(),
+            fields: fields
+                .iter()
+                .map(|field| FieldPlan::new(schema, field))
+                .collect(),
         }
     }
 }

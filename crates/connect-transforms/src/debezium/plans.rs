@@ -24,7 +24,11 @@ impl<P> Plans<P> {
     /// The plan for a schema, made now if there is none.
     ///
     /// Cost: comparisons of pointers for a schema seen before; a deep comparison and `make` otherwise.
-    pub(crate) fn get_or_make(&mut self, schema: &Schema, make: impl FnOnce(&Schema) -> P) -> &mut P {
+    pub(crate) fn get_or_make(
+        &mut self,
+        schema: &Schema,
+        make: impl FnOnce(&Schema) -> P,
+    ) -> &mut P {
         let at = match self.position(schema) {
             Some(at) => at,
             None => self.insert(schema, make),

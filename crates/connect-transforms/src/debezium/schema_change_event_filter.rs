@@ -73,6 +73,8 @@ fn is_schema_change(schema: Option<&Schema>) -> bool {
 fn type_of(name: &str) -> Result<&'static str, String> {
     let known = TYPES.into_iter().find(|known| *known == name);
     known.ok_or_else(|| {
-        format!("No enum constant io.debezium.schema.SchemaChangeEvent.SchemaChangeEventType.{name}")
+        format!(
+            "No enum constant io.debezium.schema.SchemaChangeEvent.SchemaChangeEventType.{name}"
+        )
     })
 }

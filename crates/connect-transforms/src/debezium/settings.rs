@@ -8,7 +8,9 @@
 use super::java_hash;
 use super::java_split::split;
 use connect_api::{ConnectError, Result};
-use connect_config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, JavaRegex, Properties};
+use connect_config::{
+    ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, JavaRegex, Properties,
+};
 
 /// One key of a transform.
 pub(super) struct Setting {
@@ -85,7 +87,9 @@ impl<'a> Settings<'a> {
         let mut problems = self.table.iter().filter_map(|row| self.problem(row));
         match problems.next() {
             None => Ok(()),
-            Some(problem) => Err(ConnectError::data("Unable to validate config.").caused_by(problem)),
+            Some(problem) => {
+                Err(ConnectError::data("Unable to validate config.").caused_by(problem))
+            }
         }
     }
 

@@ -38,7 +38,8 @@ impl Transformation for SwapGeometryCoordinates {
     fn configure(&mut self, configs: &Properties) -> Result<()> {
         let list = Settings::new(SETTINGS, configs).list(SETTINGS[0].name);
         let number = |text: &str| {
-            parse_int(text).ok_or_else(|| ConnectError::config(format!("For input string: \"{text}\"")))
+            parse_int(text)
+                .ok_or_else(|| ConnectError::config(format!("For input string: \"{text}\"")))
         };
         self.srids = list.into_iter().map(number).collect::<Result<_>>()?;
         Ok(())
@@ -50,7 +51,10 @@ impl Transformation for SwapGeometryCoordinates {
         };
         let srids = &self.srids;
         self.fields.each(value, &mut |geometry, fields| {
-            if !geometry.srid(fields).is_some_and(|srid| srids.contains(&srid)) {
+            if !geometry
+                .srid(fields)
+                .is_some_and(|srid| srids.contains(&srid))
+            {
                 return Ok(());
             }
             let swapped = wkb::swap_coordinates(geometry.wkb(fields).unwrap_or_default());

@@ -181,7 +181,11 @@ fn is_list_of_rules(list: &[&str]) -> bool {
     };
     list.iter().enumerate().all(|(at, item)| {
         // As Java prints the list, a blank stands before all but the first.
-        let item = if at == 0 { item.to_string() } else { format!(" {item}") };
+        let item = if at == 0 {
+            item.to_string()
+        } else {
+            format!(" {item}")
+        };
         let parts: Vec<&str> = item.split(':').collect();
         let count = if at == 0 { 2..=3 } else { 1..=2 };
         count.contains(&parts.len()) && parts.iter().all(|part| fits(part))
@@ -262,7 +266,9 @@ impl Plan {
                 stripped.collect()
             };
             let bare = fields.iter().filter(|field| {
-                !["source.", "before.", "after."].iter().any(|prefix| field.starts_with(prefix))
+                !["source.", "before.", "after."]
+                    .iter()
+                    .any(|prefix| field.starts_with(prefix))
             });
             let bare: Vec<&str> = bare.map(String::as_str).collect();
             let mut chosen = Vec::new();
@@ -382,13 +388,17 @@ impl Kind {
             },
             Kind::Epoch(units) => {
                 let number = number()?;
-                let offset = zone.offset_at(number.div_euclid(units)).map_err(ConnectError::data)?;
+                let offset = zone
+                    .offset_at(number.div_euclid(units))
+                    .map_err(ConnectError::data)?;
                 moved(number, i64::from(offset), units).map(Value::Int64)
             }
             Kind::ZonedTimestamp => {
                 let text = text()?;
                 let time = OffsetDateTime::parse(text).ok_or_else(|| unparsable(text))?;
-                let offset = zone.offset_at_local(time.local_seconds).map_err(ConnectError::data)?;
+                let offset = zone
+                    .offset_at_local(time.local_seconds)
+                    .map_err(ConnectError::data)?;
                 Ok(time.with_offset(offset).text().into())
             }
             Kind::ZonedTime => {
@@ -409,7 +419,9 @@ fn from_local(number: i64, units: i64, zone: &Zone) -> Result<i64> {
 }
 
 fn moved(number: i64, seconds: i64, units: i64) -> Result<i64> {
-    let moved = seconds.checked_mul(units).and_then(|by| number.checked_add(by));
+    let moved = seconds
+        .checked_mul(units)
+        .and_then(|by| number.checked_add(by));
     moved.ok_or_else(|| ConnectError::data("long overflow"))
 }
 

@@ -5,8 +5,8 @@
 //! different targets share the names of the first. Ours are by topic and schema, so each has its own.
 
 use super::envelope::{
-    AFTER, BEFORE, check_put, copy_basics_except_name, fill_defaults, is_envelope, no_struct, put_checks,
-    require_struct, with_fields_of,
+    AFTER, BEFORE, check_put, check_put_of, copy_basics_except_name, fill_defaults, is_envelope,
+    no_struct, put_checks, require_struct, with_fields_of,
 };
 use super::name_adjuster::{MODES, NameAdjuster};
 use super::plans::{Planned, Plans, planned};
@@ -107,7 +107,11 @@ settings!(
 );
 
 fn replacement_is_missing(settings: &Settings<'_>) -> Option<String> {
-    let blank = |name: &str| settings.text(name).is_none_or(|text| java_trim(text).is_empty());
+    let blank = |name: &str| {
+        settings
+            .text(name)
+            .is_none_or(|text| java_trim(text).is_empty())
+    };
     (!blank("key.field.regex") && blank("key.field.replacement"))
         .then(|| "key.field.replacement must be non-empty if key.field.regex is set.".to_string())
 }
@@ -203,7 +207,9 @@ impl Transformation for ToLogicalTopicRouter {
         let settings = Settings::new(self.table, configs);
         settings.validate_and_record()?;
         let text = |name: &str| settings.text(name).unwrap_or_default();
-        let pattern = |name: &str| JavaRegex::new(text(name)).map_err(|cause| ConnectError::config(cause.message()));
+        let pattern = |name: &str| {
+            JavaRegex::new(text(name)).map_err(|cause| ConnectError::config(cause.message()))
+        };
         let key_field = match java_trim(text("key.field.regex")).is_empty() {
             true => None,
             false => Some((
@@ -223,7 +229,10 @@ impl Transformation for ToLogicalTopicRouter {
     }
 
     fn apply(&mut self, record: &mut ConnectRecord, _: Origin<'_>) -> Result<Outcome> {
-        let config = self.config.as_ref().expect("configured before the first record");
+        let config = self
+            .config
+            .as_ref()
+            .expect("configured before the first record");
         if !self.topics.contains_key(&record.topic) {
             let route = config.route(&record.topic)?;
             if self.topics.len() >= TOPICS_MAX {
@@ -317,10 +326,17 @@ impl Config {
 /// The topic with the first match replaced; `None` when the whole topic does not match.
 ///
 /// Fails: when the replacement names a group that does not exist.
-pub(super) fn replaced(regex: &JavaRegex, topic: &str, replacement: &str) -> Result<Option<String>> {
+pub(super) fn replaced(
+    regex: &JavaRegex,
+    topic: &str,
+    replacement: &str,
+) -> Result<Option<String>> {
     let failed = |cause: connect_config::JavaRegexError| ConnectError::data(cause.message());
     match regex.matches(topic).map_err(failed)? {
-        true => regex.replace_first(topic, replacement).map(Some).map_err(failed),
+        true => regex
+            .replace_first(topic, replacement)
+            .map(Some)
+            .map_err(failed),
         false => Ok(None),
     }
 }
@@ -373,18 +389,21 @@ fn route_value(config: &Config, route: &mut Route, record: &mut ConnectRecord) -
     let old_schema = old.schema().clone();
     let mut values = old.into_values();
     fill_defaults(&old_schema, &mut values);
-    for index in [plan.before, plan.after].into_iter().flatten() {
-        let Some(new_row) = &plan.row else {
-            break;
-        };
-        let row = match std::mem::take(&mut values[index]) {
-            Value::Null => continue,
-            Value::Struct(row) => row,
-            other => return Err(no_struct(&other, "Updating schema")),
-        };
-        values[index] = Value::Struct(fitted(new_row, row)?);
+    // Rows are structs, so they are among the fields to check.
+    for index in &plan.new.checks {
+        let value = &mut values[*index];
+        if let Some(new_row) = &plan.row
+            && [plan.before, plan.after].contains(&Some(*index))
+            && !value.is_null()
+        {
+            match std::mem::take(value) {
+                Value::Struct(row) => *value = Value::Struct(fitted(new_row, row)?),
+                other => return Err(no_struct(&other, "Updating schema")),
+            }
+        }
+        check_put_of(&plan.new.schema, *index, value)?;
     }
-    record.value = Value::Struct(plan.new.with(values)?);
+    record.value = Value::Struct(Struct::of_values(plan.new.schema.clone(), values));
     record.value_schema = Some(plan.new.schema.clone());
     Ok(())
 }

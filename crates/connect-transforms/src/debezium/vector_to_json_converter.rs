@@ -1,6 +1,6 @@
 //! `VectorToJsonConverter`: vectors of numbers as JSON texts, for sinks that know no vectors.
 
-use super::envelope::{check_put, copy_basics_and_optional, no_struct, require_struct, put_checks};
+use super::envelope::{check_put, copy_basics_and_optional, no_struct, put_checks, require_struct};
 use super::java_hash;
 use super::plans::{Planned, Plans, planned};
 use connect_api::data::{Schema, SchemaBuilder, Struct, Type, Value, append_java_text};

@@ -10,8 +10,8 @@ use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 /// Names that `java.util.TimeZone` has and `ZoneId` refuses.
 const REFUSED: [&str; 25] = [
-    "ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT", "CST", "CTT", "EAT", "ECT", "IET",
-    "IST", "JST", "MIT", "NET", "NST", "PLT", "PNT", "PRT", "PST", "SST", "VST",
+    "ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT", "CST", "CTT", "EAT", "ECT",
+    "IET", "IST", "JST", "MIT", "NET", "NST", "PLT", "PNT", "PRT", "PST", "SST", "VST",
 ];
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -89,11 +89,17 @@ fn parse_offset(text: &str) -> Option<Zone> {
         _ => return None,
     };
     let parts: Vec<&str> = text[1..].split(':').collect();
-    let two_digits = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let two_digits =
+        |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
     if !(2..=3).contains(&parts.len()) || !parts.iter().all(two_digits) {
         return None;
     }
-    let number = |at: usize| parts.get(at).and_then(|part| part.parse().ok()).unwrap_or(0);
+    let number = |at: usize| {
+        parts
+            .get(at)
+            .and_then(|part| part.parse().ok())
+            .unwrap_or(0)
+    };
     Some(match offset_of(negative, number(0), number(1), number(2)) {
         Some(offset) => Zone::Offset(offset),
         None => Zone::Refused(format!("Zone offset not in valid range: {text}")),
@@ -157,7 +163,10 @@ mod tests {
         assert!(Zone::parse("europe/berlin").is_none());
         assert!(Zone::parse("+1:00").is_none());
         for late in ["PST", "+25:00", "+18:01"] {
-            assert!(Zone::parse(late).unwrap().offset_at_local(0).is_err(), "{late}");
+            assert!(
+                Zone::parse(late).unwrap().offset_at_local(0).is_err(),
+                "{late}"
+            );
         }
     }
 }

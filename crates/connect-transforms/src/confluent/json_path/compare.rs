@@ -26,9 +26,15 @@ pub(super) fn holds(left: Option<&Value>, operator: Operator, right: Option<&Val
         Operator::GreaterOrEqual => matches!(order(), Some(Ordering::Greater | Ordering::Equal)),
         Operator::In => list(right).is_some_and(|list| is_in(left, list)),
         Operator::NotIn => list(right).is_some_and(|list| !is_in(left, list)),
-        Operator::SubsetOf => lists(left, right, |left, right| left.iter().all(|value| is_in(value, right))),
-        Operator::AnyOf => lists(left, right, |left, right| left.iter().any(|value| is_in(value, right))),
-        Operator::NoneOf => lists(left, right, |left, right| !left.iter().any(|value| is_in(value, right))),
+        Operator::SubsetOf => lists(left, right, |left, right| {
+            left.iter().all(|value| is_in(value, right))
+        }),
+        Operator::AnyOf => lists(left, right, |left, right| {
+            left.iter().any(|value| is_in(value, right))
+        }),
+        Operator::NoneOf => lists(left, right, |left, right| {
+            !left.iter().any(|value| is_in(value, right))
+        }),
         Operator::Contains => match (left, right) {
             (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
             (Value::Array(list), right) => is_in(right, list),
@@ -53,7 +59,9 @@ fn list(value: &Value) -> Option<&[Value]> {
 }
 
 fn lists(left: &Value, right: &Value, test: impl FnOnce(&[Value], &[Value]) -> bool) -> bool {
-    list(left).zip(list(right)).is_some_and(|(left, right)| test(left, right))
+    list(left)
+        .zip(list(right))
+        .is_some_and(|(left, right)| test(left, right))
 }
 
 fn is_in(value: &Value, list: &[Value]) -> bool {
@@ -110,7 +118,11 @@ fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::String(left), Value::String(right)) => left == right,
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(left, right))
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| equal(left, right))
         }
         (Value::String(text), other) | (other, Value::String(text)) => {
             let Some(other) = number(other) else {

@@ -44,7 +44,9 @@ fn walk<'a>(
     let nothing = || if definite { Err(Missing) } else { Ok(()) };
     match step {
         Step::Child(child) => match child.of(node) {
-            Some(next) if !next.is_null() || rest.is_empty() => walk(rest, next, root, definite, found),
+            Some(next) if !next.is_null() || rest.is_empty() => {
+                walk(rest, next, root, definite, found)
+            }
             _ => nothing(),
         },
         Step::Index(index) => match element(node, *index) {
@@ -56,7 +58,9 @@ fn walk<'a>(
         Step::Descendants => descend(rest, node, root, found),
         Step::Condition(condition) => match node {
             Value::Array(elements) => {
-                let chosen = elements.iter().filter(|element| condition.holds(element, root));
+                let chosen = elements
+                    .iter()
+                    .filter(|element| condition.holds(element, root));
                 for element in chosen {
                     walk(rest, element, root, false, found)?;
                 }
@@ -99,7 +103,9 @@ fn element(node: &Value, index: i64) -> Option<&Value> {
     };
     let index = match index {
         0.. => usize::try_from(index).ok()?,
-        _ => elements.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+        _ => elements
+            .len()
+            .checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
     };
     elements.get(index)
 }
@@ -107,7 +113,9 @@ fn element(node: &Value, index: i64) -> Option<&Value> {
 impl Child {
     fn of<'a>(&self, node: &'a Value) -> Option<&'a Value> {
         match node {
-            Value::Struct(fields) => self.index_in(fields).map(|index| fields.value_or_default(index)),
+            Value::Struct(fields) => self
+                .index_in(fields)
+                .map(|index| fields.value_or_default(index)),
             Value::Map(map) => map.get_str(&self.name),
             _ => None,
         }
@@ -137,7 +145,11 @@ impl Condition {
                 left,
                 operator,
                 right,
-            } => compare::holds(left.value(current, root), *operator, right.value(current, root)),
+            } => compare::holds(
+                left.value(current, root),
+                *operator,
+                right.value(current, root),
+            ),
             Condition::Matches { left, regex } => {
                 compare::text_of(left.value(current, root)).is_some_and(|text| {
                     // A search that goes on too long is no match.

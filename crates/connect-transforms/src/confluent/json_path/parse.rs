@@ -61,7 +61,9 @@ impl<'a> Parser<'a> {
         let place = self.text[..self.at].chars().count() + 1;
         match self.peek() {
             None => format!("at the end of the JSON path: expected {what}"),
-            Some(found) => format!("at character {place} of the JSON path: expected {what}, found '{found}'"),
+            Some(found) => {
+                format!("at character {place} of the JSON path: expected {what}, found '{found}'")
+            }
         }
     }
 
@@ -275,7 +277,9 @@ impl<'a> Parser<'a> {
             return Ok(Some(operator));
         }
         let rest = self.rest();
-        let length = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
         let word = rest[..length].to_ascii_lowercase();
         if word.is_empty() {
             return match self.peek() {
@@ -326,7 +330,8 @@ impl<'a> Parser<'a> {
         let text = &rest[..length];
         let whole = text.parse().map(Value::Int64);
         let number = whole.or_else(|_| text.parse().map(Value::Float64));
-        let number = number.map_err(|_| self.expected("@, $, or a value: a text in quotes, a number, a list"))?;
+        let number = number
+            .map_err(|_| self.expected("@, $, or a value: a text in quotes, a number, a list"))?;
         self.at += length;
         Ok(number)
     }
@@ -368,7 +373,11 @@ impl<'a> Parser<'a> {
         };
         let pattern = &self.text[start..start + end];
         self.at = start + end + 1;
-        let flags: String = self.rest().chars().take_while(|c| "imsuxd".contains(*c)).collect();
+        let flags: String = self
+            .rest()
+            .chars()
+            .take_while(|c| "imsuxd".contains(*c))
+            .collect();
         self.at += flags.len();
         let pattern = match flags.is_empty() {
             true => pattern.to_string(),
