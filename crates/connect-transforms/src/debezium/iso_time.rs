@@ -29,7 +29,7 @@ impl OffsetDateTime {
         let mut input = Input(text.as_bytes());
         let day = input.date()?;
         input.one_of(b"Tt")?;
-        let time = input.offset_time()?;
+        let time = input.offset_time(Minutes::Optional)?;
         Some(Self {
             local_seconds: day * SECONDS_PER_DAY + time.second_of_day,
             nanos: time.nanos,
@@ -65,7 +65,7 @@ impl OffsetDateTime {
 impl OffsetTime {
     /// `12:30:15.123+02:00`; seconds may be left out. `None` where Java throws.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        Input(text.as_bytes()).offset_time()
+        Input(text.as_bytes()).offset_time(Minutes::Required)
     }
 
     /// The same instant elsewhere; the day does not show.
@@ -114,6 +114,13 @@ fn offset_text(offset: i32) -> String {
         0 => text,
         seconds => format!("{text}:{seconds:02}"),
     }
+}
+
+/// Whether an offset must have minutes. Java reads `+01` behind a date and time, and refuses it behind a time.
+#[derive(Clone, Copy, PartialEq)]
+enum Minutes {
+    Required,
+    Optional,
 }
 
 /// What is left to read.
@@ -169,7 +176,7 @@ impl Input<'_> {
         (civil_of_day(days) == (year, month, day)).then_some(days)
     }
 
-    fn offset_time(&mut self) -> Option<OffsetTime> {
+    fn offset_time(&mut self, minutes: Minutes) -> Option<OffsetTime> {
         let hour = self.two_digits(23)?;
         self.one_of(b":")?;
         let minute = self.two_digits(59)?;
@@ -184,7 +191,7 @@ impl Input<'_> {
                 }
             }
         }
-        let offset = self.offset()?;
+        let offset = self.offset(minutes)?;
         self.0.is_empty().then_some(OffsetTime {
             second_of_day: hour * 3600 + minute * 60 + second,
             nanos,
@@ -192,12 +199,15 @@ impl Input<'_> {
         })
     }
 
-    fn offset(&mut self) -> Option<i32> {
+    fn offset(&mut self, minutes: Minutes) -> Option<i32> {
         if self.one_of(b"Zz").is_some() {
             return Some(0);
         }
         let negative = self.one_of(b"+-")? == b'-';
         let hours = self.two_digits(18)?;
+        if minutes == Minutes::Optional && self.0.is_empty() {
+            return offset_of(negative, hours, 0, 0);
+        }
         self.one_of(b":")?;
         let minutes = self.two_digits(59)?;
         let seconds = match self.one_of(b":") {
@@ -284,6 +294,7 @@ mod tests {
             ("2020-01-01T00:00:00", None),
             ("2020-01-01T00:00:00+18:01", None),
             ("20200-01-01T00:00:00Z", None),
+            ("2020-01-01T00:00:00.+01", Some("2020-01-01T00:00:00+01:00")),
             ("2020-01-01T00:00:00+0100", None),
             ("2020-01-01 00:00:00Z", None),
         ];
@@ -297,6 +308,7 @@ mod tests {
     fn an_instant_stays_when_the_offset_moves() {
         let time = OffsetDateTime::parse("2020-03-01T01:00:00+02:00").unwrap();
         assert_eq!(time.with_offset(-3600).text(), "2020-02-29T22:00:00-01:00");
+        assert_eq!(OffsetTime::parse("23:30:00+00"), None);
         let time = OffsetTime::parse("23:30:00+00:00").unwrap();
         assert_eq!(time.with_offset(3600).text(), "00:30:00+01:00");
     }
