@@ -201,6 +201,13 @@ fn member(class: &str, settings: &[(&str, &str)], record: Json, pointer: &str) -
     }
 }
 
+/// Part, settings, and the topic or the error.
+type TopicRow = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 #[test]
 fn topics_come_from_records() {
     let record = || {
@@ -208,7 +215,7 @@ fn topics_come_from_records() {
                "value": {"payload": {"region": "eu", "a.b": "dotted", "n": 5, "none": null, "in": {"x": "deep"}}},
                "headers": [{"key": "h", "payload": "first"}, {"key": "h", "payload": "last"}]})
     };
-    let rows: &[(&str, &[(&str, &str)], &str)] = &[
+    let rows: &[TopicRow] = &[
         ("Key", &[], "\"k1\""),
         ("Value", &[("field", "region")], "\"eu\""),
         ("Value", &[("field", "a.b")], "\"dotted\""),

@@ -30,6 +30,7 @@ pub(super) struct EventRouter {
     config: Option<Config>,
     plans: Plans<EventPlan>,
     topics: HashMap<Str, Arc<str>>,
+    said: Said,
 }
 
 /// What is known of an envelope's schema.
@@ -94,14 +95,16 @@ impl Transformation for EventRouter {
         let plan = self.plans.get_or_make(event.schema(), EventPlan::new);
         match operation_of(plan, event)? {
             "d" => return Ok(Outcome::Drop),
+            "u" if config.invalid_operation == InvalidOperation::Fatal => {
+                return Err(ConnectError::data(format!(
+                    "Unexpected update message received {}, fail.",
+                    java_text(&record.key)
+                )));
+            }
             "u" => {
-                return match config.invalid_operation {
-                    InvalidOperation::Drop => Ok(Outcome::Drop),
-                    InvalidOperation::Fatal => Err(ConnectError::data(format!(
-                        "Unexpected update message received {}, fail.",
-                        java_text(&record.key)
-                    ))),
-                };
+                self.said
+                    .update_dropped(config.invalid_operation, &record.topic);
+                return Ok(Outcome::Drop);
             }
             _ => {}
         }
@@ -124,7 +127,7 @@ impl Transformation for EventRouter {
         };
         add_header(&mut record.headers, "id".into(), id)?;
         if config.expands_json {
-            expand_json(config, &mut payload_schema, &mut payload);
+            expand_json(config, &mut payload_schema, &mut payload, &mut self.said);
         }
         let is_empty = match &payload {
             Value::Null => true,
@@ -200,24 +203,60 @@ fn topic_of(topics: &mut HashMap<Str, Arc<str>>, config: &Config, route: Str) ->
 
 /// Text that is JSON becomes a struct. What fails leaves the text as it is, and in Java, once the schema was made, that
 /// schema too.
-fn expand_json(config: &Config, schema: &mut Option<Schema>, payload: &mut Value) {
+fn expand_json(config: &Config, schema: &mut Option<Schema>, payload: &mut Value, said: &mut Said) {
     let Value::String(text) = payload else {
+        if !payload.is_null() {
+            said.not_expanded("the payload is no text");
+        }
         return;
     };
     if !text.starts_with(['{', '[']) {
-        return;
+        return said.not_expanded("the payload begins with neither { nor [");
     }
-    let Ok(node) = parse(text) else {
-        return;
+    let node = match parse(text) {
+        Ok(node) => node,
+        Err(cause) => return said.not_expanded(cause),
     };
-    let Ok(expanded) = config.json.schema(Some(&config.payload), &node) else {
-        return;
+    match config.json.schema(Some(&config.payload), &node) {
+        Ok(expanded) => *schema = expanded,
+        Err(cause) => return said.not_expanded(cause),
+    }
+    let Some(schema) = schema else {
+        return said.not_expanded("an empty array has no schema");
     };
-    *schema = expanded;
-    if let Some(schema) = schema
-        && let Ok(data) = config.json.data(&node, schema)
-    {
-        *payload = Value::Struct(data);
+    match config.json.data(&node, schema) {
+        Ok(data) => *payload = Value::Struct(data),
+        Err(cause) => said.not_expanded(cause),
+    }
+}
+
+/// What the log has been told. Java repeats it for each record; here only the first is a warning.
+#[derive(Default)]
+struct Said {
+    updates: bool,
+    expansion: bool,
+}
+
+impl Said {
+    fn update_dropped(&mut self, behavior: InvalidOperation, topic: &str) {
+        match (std::mem::replace(&mut self.updates, true), behavior) {
+            (true, _) => tracing::debug!(topic, "update of an outbox row dropped"),
+            (false, InvalidOperation::Error) => tracing::error!(
+                topic,
+                "update of an outbox row dropped: rows are to be inserted and deleted only; others are not said"
+            ),
+            (false, _) => tracing::warn!(
+                topic,
+                "update of an outbox row dropped: rows are to be inserted and deleted only; others are not said"
+            ),
+        }
+    }
+
+    fn not_expanded(&mut self, cause: impl std::fmt::Display) {
+        match std::mem::replace(&mut self.expansion, true) {
+            true => tracing::debug!(%cause, "JSON payload stays a text"),
+            false => tracing::warn!(%cause, "JSON payload stays a text; others are not said"),
+        }
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         ConfigType::String,
         Some("warn"),
         &[Check::Enum(&["warn", "error", "fatal"])],
-        "What an update of the outbox is, which should not be: warn and error drop it, fatal fails.",
+        "What an update of the outbox is, which should not be: warn and error drop it and say so in the log, fatal fails.",
     ),
     setting(
         "table.expand.json.payload",
@@ -214,7 +214,8 @@ pub(super) enum Placement {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum InvalidOperation {
-    Drop,
+    Warn,
+    Error,
     Fatal,
 }
 
@@ -257,7 +258,8 @@ impl Config {
             missing_is_ignored: settings.word(MISSING) == "ignore",
             invalid_operation: match settings.word(INVALID_OPERATION).as_str() {
                 "fatal" => InvalidOperation::Fatal,
-                _ => InvalidOperation::Drop,
+                "error" => InvalidOperation::Error,
+                _ => InvalidOperation::Warn,
             },
             tombstone_on_empty: settings.boolean("route.tombstone.on.empty.payload"),
             expands_json,
