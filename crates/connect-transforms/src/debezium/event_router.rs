@@ -125,7 +125,7 @@ impl Transformation for EventRouter {
             schema: Some(row.schema().fields()[id_at].schema.clone()),
             value: row.value_or_default(id_at).clone(),
         };
-        add_header(&mut record.headers, "id".into(), id)?;
+        add_header(&mut record.headers, Str::from_static("id"), id)?;
         if config.expands_json {
             expand_json(config, &mut payload_schema, &mut payload, &mut self.said);
         }

@@ -15,6 +15,7 @@ use super::settings::{Check, Setting, Settings, config_def, java_trim};
 use connect_api::data::{Schema, SchemaAndValue, Str, Struct, Type, Value};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, ConfigType, Importance, Properties};
+use std::sync::Arc;
 
 const MODES: &[&str] = &[
     "drop",
@@ -148,6 +149,8 @@ pub(super) struct ExtractNewRecordState {
     add_headers: Vec<FieldReference>,
     route_by_field: Option<String>,
     drop_fields: Option<DropByHeader>,
+    /// Where the last record was routed to, so that equal topics share one text.
+    last_topic: Option<Arc<str>>,
     plans: Plans<EnvelopePlan>,
 }
 
@@ -320,7 +323,12 @@ impl ExtractNewRecordState {
             (None, _) => routed_by(row_plan.route.as_ref(), &envelope.values()[row_at])?,
         };
         if let Some(topic) = routed.filter(|topic| !java_trim(topic).is_empty()) {
-            record.topic = topic.as_str().into();
+            let known = self
+                .last_topic
+                .as_ref()
+                .filter(|last| ***last == *topic.as_str());
+            record.topic = known.cloned().unwrap_or_else(|| topic.as_str().into());
+            self.last_topic = Some(record.topic.clone());
         }
         // What is left of the envelope: the fields to add are read from it.
         let envelope = std::mem::take(&mut record.value);
@@ -477,16 +485,16 @@ fn drop_fields(drop: &mut Option<DropByHeader>, record: &mut ConnectRecord) -> R
     let names = match header.map(|header| &header.value) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(names)) if names.is_empty() => return Ok(()),
-        Some(Value::Array(names)) => names.clone(),
+        Some(Value::Array(names)) => names,
         Some(other) => return Err(super::envelope::class_cast(other, "java.util.List")),
     };
     if let Some(key) = &mut drop.key
         && !record.key.is_null()
     {
-        key.apply(&names, &mut record.key_schema, &mut record.key)?;
+        key.apply(names, &mut record.key_schema, &mut record.key)?;
     }
     drop.value
-        .apply(&names, &mut record.value_schema, &mut record.value)
+        .apply(names, &mut record.value_schema, &mut record.value)
 }
 
 /// What `ExtractField` says of a field that the schema lacks.

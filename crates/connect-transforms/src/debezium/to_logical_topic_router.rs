@@ -130,7 +130,32 @@ const TOPICS_MAX: usize = 4096;
 pub(super) struct ToLogicalTopicRouter {
     table: &'static [Setting],
     config: Option<Config>,
-    topics: HashMap<Arc<str>, Option<Route>>,
+    topics: Topics,
+    /// The topic of the last record, and its place among the routes.
+    last: Option<(Arc<str>, usize)>,
+}
+
+/// Routes by topic; `None` for a topic that stays.
+#[derive(Default)]
+struct Topics {
+    by_topic: HashMap<Arc<str>, usize>,
+    routes: Vec<Option<Route>>,
+}
+
+impl Topics {
+    fn position(&mut self, config: &Config, topic: &Arc<str>) -> Result<usize> {
+        if let Some(at) = self.by_topic.get(topic) {
+            return Ok(*at);
+        }
+        let route = config.route(topic)?;
+        if self.routes.len() >= TOPICS_MAX {
+            *self = Self::default();
+        }
+        self.routes.push(route);
+        let at = self.routes.len() - 1;
+        self.by_topic.insert(topic.clone(), at);
+        Ok(at)
+    }
 }
 
 struct Config {
@@ -193,7 +218,8 @@ impl ToLogicalTopicRouter {
         Self {
             table,
             config: None,
-            topics: HashMap::new(),
+            topics: Topics::default(),
+            last: None,
         }
     }
 }
@@ -233,14 +259,15 @@ impl Transformation for ToLogicalTopicRouter {
             .config
             .as_ref()
             .expect("configured before the first record");
-        if !self.topics.contains_key(&record.topic) {
-            let route = config.route(&record.topic)?;
-            if self.topics.len() >= TOPICS_MAX {
-                self.topics.clear();
+        let at = match &self.last {
+            Some((topic, at)) if Arc::ptr_eq(topic, &record.topic) => *at,
+            _ => {
+                let at = self.topics.position(config, &record.topic)?;
+                self.last = Some((record.topic.clone(), at));
+                at
             }
-            self.topics.insert(record.topic.clone(), route);
-        }
-        let route = self.topics.get_mut(&record.topic).expect("just put in");
+        };
+        let route = &mut self.topics.routes[at];
         let Some(route) = route else {
             return Ok(Outcome::Keep);
         };
