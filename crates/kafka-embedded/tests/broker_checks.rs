@@ -1,137 +1,142 @@
-//! The checks of `connect_testkit::broker_checks` on this log: what Apache Kafka passes, it passes.
+//! The checks that real Apache Kafka passes (`connect_testkit::broker_checks`), unchanged, on this log.
 //!
-//! The log that is killed is a process: this test binary, told to be one.
+//! Lives here: the log in this process for the checks, and in a process of its own for those that
+//! kill it.
+//! Never here: a check. What only this log does is tested beside it.
 
-use std::env;
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use connect_testkit::broker_checks::restart::Restartable;
 use connect_testkit::broker_checks::{Target, all, restart, run};
-use kafka_embedded::{Config, Handle, Storage};
-use tempfile::TempDir;
+use connect_testkit::process::{Program, eventually};
+use kafka_embedded::{Config, Storage};
 
-/// Set in the process that is to be killed: its directory and its port.
-const DIRECTORY: &str = "KAFKA_EMBEDDED_TEST_DIRECTORY";
-const PORT: &str = "KAFKA_EMBEDDED_TEST_PORT";
+/// Set for a process that is the log: the directory, and the port.
+const DIRECTORY: &str = "BROKER_CHECKS_DIRECTORY";
+const PORT: &str = "BROKER_CHECKS_PORT";
 
-/// In front of the address that it prints.
-const ADDRESS: &str = "listens on ";
+/// How the log says where it listens.
+const LISTENS: &str = "the log listens at ";
 
+/// The log has threads of its own, as it has in the program.
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .expect("a runtime")
+        .expect("a runtime of two threads")
 }
 
-async fn check(storage: Storage) -> Result<()> {
-    let log: Handle = kafka_embedded::start(Config::new(storage)).await?;
-    let address = log.address().context("it listens")?;
-    let target = Target {
-        bootstrap: address.to_string(),
-    };
-    run(&target, all()).await.assert_all_hold();
-    log.shutdown().await;
-    Ok(())
-}
-
-#[test]
-fn a_log_on_a_disk_passes_all_checks() -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let storage = Storage::Directory(directory.path().to_owned());
-    runtime().block_on(check(storage))
+fn passes_all_checks(storage: Storage) {
+    runtime().block_on(async {
+        let log = kafka_embedded::start(Config::new(storage))
+            .await
+            .expect("starts");
+        let bootstrap = log.address().expect("it listens").to_string();
+        let report = run(&Target { bootstrap }, all()).await;
+        log.shutdown().await;
+        report.assert_all_hold();
+    });
 }
 
 #[test]
-fn a_log_in_memory_passes_all_checks() -> Result<()> {
-    runtime().block_on(check(Storage::Memory))
+fn the_log_in_memory_passes_all_checks() {
+    passes_all_checks(Storage::Memory);
 }
 
-/// A log that can be killed with SIGKILL.
-struct Process {
-    directory: TempDir,
-    child: Child,
+#[test]
+fn the_log_in_a_directory_passes_all_checks() {
+    let directory = tempfile::tempdir().expect("a directory");
+    passes_all_checks(Storage::Directory(directory.path().to_owned()));
+}
+
+/// The log as this program run again, so that it can be killed with SIGKILL.
+struct Log {
+    directory: PathBuf,
+    output: PathBuf,
+    running: Option<Program>,
     address: SocketAddr,
 }
 
-fn spawn(directory: &TempDir, port: u16) -> Result<(Child, SocketAddr)> {
-    let mut child = Command::new(env::current_exe()?)
-        .args(["--exact", "be_the_log_that_is_killed", "--nocapture"])
-        .env(DIRECTORY, directory.path())
-        .env(PORT, port.to_string())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let output = child.stdout.take().context("its output")?;
-    for line in BufReader::new(output).lines() {
-        if let Some((_, address)) = line?.split_once(ADDRESS) {
-            return Ok((child, address.parse()?));
-        }
-    }
-    anyhow::bail!("it ended without an address")
-}
-
-impl Process {
-    fn start() -> Result<Process> {
-        let directory = tempfile::tempdir()?;
-        let (child, address) = spawn(&directory, 0)?;
-        Ok(Process {
-            directory,
-            child,
-            address,
-        })
+impl Log {
+    fn start(directory: &Path) -> Result<Self> {
+        let mut log = Self {
+            directory: directory.join("data"),
+            output: directory.join("output"),
+            running: None,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        };
+        log.start_again()?;
+        Ok(log)
     }
 
-    fn kill(&mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+    /// At the old address, or for the first time at any.
+    fn start_again(&mut self) -> Result<()> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["--exact", "the_log_of_another_process", "--nocapture"])
+            .env(DIRECTORY, &self.directory)
+            .env(PORT, self.address.port().to_string());
+        let _ = std::fs::remove_file(&self.output);
+        let mut program = Program::start(&mut command, &self.output)?;
+        let mut address = None;
+        eventually(Duration::from_secs(30), "the log to listen", || {
+            anyhow::ensure!(program.is_running()?, "the log ended:\n{}", program.log());
+            address = address_in(&program.log());
+            Ok(address.is_some())
+        })?;
+        self.address = address.context("it listens")?;
+        self.running = Some(program);
         Ok(())
     }
 }
 
-impl Restartable for Process {
+fn address_in(output: &str) -> Option<SocketAddr> {
+    let (_, behind) = output.split_once(LISTENS)?;
+    let (address, _) = behind.split_once('\n')?;
+    address.parse().ok()
+}
+
+impl Restartable for Log {
     fn bootstrap(&self) -> String {
         self.address.to_string()
     }
 
     async fn kill_and_restart(&mut self) -> Result<()> {
-        self.kill()?;
-        (self.child, self.address) = spawn(&self.directory, self.address.port())?;
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        _ = self.kill();
+        if let Some(program) = self.running.take() {
+            program.kill()?;
+        }
+        self.start_again()
     }
 }
 
 #[test]
-fn a_log_that_is_killed_passes_the_restart_checks() -> Result<()> {
-    let mut log = Process::start()?;
+fn a_killed_log_passes_the_restart_checks() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut log = Log::start(directory.path()).expect("starts");
     let report = runtime().block_on(restart::run(&mut log));
     report.assert_all_hold();
-    Ok(())
 }
 
-/// No test by itself: the process that the one above kills.
+/// Nothing, unless the test above runs this program again: then it is the log, until it is killed.
 #[test]
-fn be_the_log_that_is_killed() -> Result<()> {
-    let (Ok(directory), Ok(port)) = (env::var(DIRECTORY), env::var(PORT)) else {
-        return Ok(());
+fn the_log_of_another_process() {
+    let (Some(directory), Ok(port)) = (std::env::var_os(DIRECTORY), std::env::var(PORT)) else {
+        return;
     };
     runtime().block_on(async {
+        let port = port.parse().expect("a port");
         let config = Config {
-            bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?))),
-            ..Config::new(Storage::Directory(PathBuf::from(directory)))
+            bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            ..Config::new(Storage::Directory(directory.into()))
         };
-        let log = kafka_embedded::start(config).await?;
-        println!("{ADDRESS}{}", log.address().context("it listens")?);
-        std::future::pending::<Result<()>>().await
-    })
+        let log = kafka_embedded::start(config).await.expect("starts");
+        println!("{LISTENS}{}", log.address().expect("it listens"));
+        std::future::pending::<()>().await;
+        drop(log);
+    });
 }
