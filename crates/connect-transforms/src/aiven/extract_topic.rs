@@ -1,6 +1,6 @@
 //! Aiven's `ExtractTopic`: the topic from a field, or from the whole key or value.
 
-use super::{is_blank, name_of};
+use super::{is_blank, name_of, schema_of};
 use crate::operate::{Part, parse};
 use crate::plan::SchemaPlans;
 use crate::record_text::record_text;
@@ -52,7 +52,7 @@ impl ExtractTopic {
         let place = name_of(self.part);
         let value = self.part.value(record);
         let null_or_empty = |what: &str| format!("{what} can't be null or empty");
-        match (self.part.schema(record), &self.field) {
+        match (schema_of(self.part, record), &self.field) {
             (None, Some(field)) => {
                 let map = match value {
                     Value::Null => return Err(null_with_field(place)),

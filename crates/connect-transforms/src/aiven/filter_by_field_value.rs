@@ -1,6 +1,6 @@
 //! Aiven's `FilterByFieldValue`: keeps records by the value of a field.
 
-use super::name_of;
+use super::{name_of, schema_of};
 use crate::operate::{Part, parse};
 use crate::plan::SchemaPlans;
 use connect_api::data::values::{convert_to_string, parse_string};
@@ -106,7 +106,7 @@ impl Transformation for FilterByFieldValue {
             .expect("configured before the first record");
         let value = self.part.value(record);
         let field = self.field.as_deref().unwrap_or_default();
-        let found = match (value, self.part.schema(record)) {
+        let found = match (value, schema_of(self.part, record)) {
             (Value::Null, _) => return Ok(Outcome::Keep),
             (Value::Struct(fields), Some(_)) => {
                 let index = self

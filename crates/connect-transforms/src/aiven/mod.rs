@@ -13,6 +13,8 @@ mod tombstone_handler;
 
 use crate::operate::Part;
 use crate::registry::MakeTransformation;
+use connect_api::ConnectRecord;
+use connect_api::data::Schema;
 
 /// Transforms of keys and of values, `Class$Key` and `Class$Value`, and then those of whole records.
 macro_rules! transformations {
@@ -50,6 +52,13 @@ fn name_of(part: Part) -> &'static str {
     match part {
         Part::Key => "key",
         Part::Value => "value",
+    }
+}
+
+fn schema_of(part: Part, record: &ConnectRecord) -> Option<&Schema> {
+    match part {
+        Part::Key => record.key_schema.as_ref(),
+        Part::Value => record.value_schema.as_ref(),
     }
 }
 
