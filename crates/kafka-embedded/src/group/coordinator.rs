@@ -567,18 +567,12 @@ impl GroupCoordinator {
     }
 
     /// Events whose replay gives this state, for a journal that is written anew. Who waits, and ids
-    /// that have not joined, are not part of it: their callers ask again. A group without members
-    /// and offsets is left out: Kafka forgets such groups too.
+    /// that have not joined, are not part of it: their callers ask again.
     pub fn snapshot(&self) -> Vec<GroupEvent> {
         let mut events = Vec::new();
         for (name, known) in &self.groups {
             let group = || name.clone();
-            let record = known.members.journaled();
-            let bare = record.is_none_or(|record| record.members.is_empty());
-            if bare && known.offsets.is_bare() {
-                continue;
-            }
-            events.extend(record.cloned().map(GroupEvent::Members));
+            events.extend(known.members.journaled().cloned().map(GroupEvent::Members));
             if !known.offsets.committed().is_empty() {
                 let offsets = known.offsets.committed().clone();
                 events.push(GroupEvent::OffsetsCommitted {

@@ -38,11 +38,6 @@ impl GroupOffsets {
         self.committed.get(topic)?.get(&partition)
     }
 
-    /// Neither committed nor pending ones.
-    pub(super) fn is_bare(&self) -> bool {
-        self.committed.is_empty() && self.pending.values().all(OffsetTable::is_empty)
-    }
-
     pub(super) fn committed(&self) -> &OffsetTable {
         &self.committed
     }

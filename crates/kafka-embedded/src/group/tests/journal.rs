@@ -109,21 +109,6 @@ fn everything_comes_back_from_journal_and_snapshot() {
 }
 
 #[test]
-fn a_rewritten_journal_forgets_groups_of_which_nothing_is_left() {
-    let mut world = World::new();
-    let ids = world.stable_group("left", 1);
-    world.leave("left", &[&ids[0]]);
-    let ids = world.stable_group("offsets", 1);
-    world.commit("offsets", world.generation("offsets"), &ids[0]);
-    world.leave("offsets", &[&ids[0]]);
-    assert_eq!(
-        world.groups.snapshot().len(),
-        2,
-        "members and offsets of the second"
-    );
-}
-
-#[test]
 fn damaged_events_are_refused() {
     let mut world = World::new();
     world.stable_group("g", 1);
