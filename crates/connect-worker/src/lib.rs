@@ -15,6 +15,7 @@ mod sink_context;
 mod sink_offsets;
 mod sink_task;
 
+mod config_watch;
 mod conversion;
 mod errors;
 mod offsets;
@@ -22,11 +23,13 @@ mod panics;
 mod task;
 
 pub mod client_config;
+pub mod config_providers;
 pub mod connector_config;
 pub mod plugins;
 pub mod status;
 pub mod worker_config;
 
+pub use config_providers::ConfigProviders;
 pub use plugins::Plugins;
 pub use status::{ConnectorTaskId, State, StatusListener, TargetState};
 pub use worker::{ConnectorRequest, Worker, WorkerParts};

@@ -3,7 +3,9 @@
 //! Lives here: the registry, filled by the binary, one line per plugin.
 //! Never here: a plugin.
 
-use connect_api::{Connector, Converter, HeaderConverter, Plugin, SinkConnector, SourceConnector};
+use connect_api::{
+    ConfigProvider, Connector, Converter, HeaderConverter, Plugin, SinkConnector, SourceConnector,
+};
 use std::collections::BTreeMap;
 
 /// Everything that configurations can name.
@@ -12,6 +14,7 @@ pub struct Plugins {
     connectors: Registry<ConnectorMaker>,
     converters: Registry<fn() -> Box<dyn Converter>>,
     header_converters: Registry<fn() -> Box<dyn HeaderConverter>>,
+    config_providers: Registry<fn() -> Box<dyn ConfigProvider>>,
 }
 
 type Registry<T> = BTreeMap<&'static str, T>;
@@ -75,6 +78,15 @@ impl Plugins {
         self
     }
 
+    pub fn config_provider(
+        &mut self,
+        class: &'static str,
+        make: fn() -> Box<dyn ConfigProvider>,
+    ) -> &mut Self {
+        self.config_providers.insert(class, make);
+        self
+    }
+
     /// A new connector of that class.
     ///
     /// Fails: with Java's message and the names that there are.
@@ -116,6 +128,19 @@ impl Plugins {
                     list(&self.header_converters)
                 )),
             },
+        }
+    }
+
+    /// A new config provider of that class, not configured yet.
+    ///
+    /// Fails: with the names that there are.
+    pub fn new_config_provider(&self, name: &str) -> Result<Box<dyn ConfigProvider>, String> {
+        match find(&self.config_providers, name, "ConfigProvider") {
+            Found::One(make) => Ok(make()),
+            _ => Err(format!(
+                "available config providers are: {}",
+                list(&self.config_providers)
+            )),
         }
     }
 

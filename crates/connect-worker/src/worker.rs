@@ -31,6 +31,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, error_span, info, warn};
 
+mod reload;
+
+use reload::{Origin, Prepared};
+
 /// Longest that a connector may take to start or to say its tasks. Java has no bound in standalone mode.
 const CONNECTOR_CALL_MAX: Duration = Duration::from_secs(90);
 /// Longest that a connector may take to stop, as Java's `CONNECTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS`.
@@ -50,8 +54,13 @@ pub struct WorkerParts {
     pub data: Handle,
 }
 
-/// Something that a connector asks for, to be given to [`Worker::on_request`].
+/// Something that is asked for a connector, to be given to [`Worker::on_request`].
 pub enum ConnectorRequest {
+    /// What its configuration refers to has expired or changed.
+    ReloadConfig {
+        connector: String,
+        reason: String,
+    },
     ReconfigureTasks {
         connector: String,
     },
@@ -69,6 +78,7 @@ pub struct Worker {
 
 struct RunningConnector {
     config: ConnectorConfig,
+    origin: Origin,
     /// `None` after a call that did not come back.
     connector: Option<AnyConnector>,
     life: Life,
@@ -122,8 +132,9 @@ impl ConnectorContext for Context {
 
 impl Worker {
     /// A worker without connectors, and the requests that its connectors will make.
-    pub fn new(parts: WorkerParts) -> (Self, mpsc::UnboundedReceiver<ConnectorRequest>) {
+    pub fn new(mut parts: WorkerParts) -> (Self, mpsc::UnboundedReceiver<ConnectorRequest>) {
         let (requests, receiver) = mpsc::unbounded_channel();
+        reload::hide_secrets_in_states(&mut parts);
         (
             Self {
                 parts: Arc::new(parts),
@@ -145,16 +156,17 @@ impl Worker {
         target: TargetState,
     ) -> Result<()> {
         let shown = properties.get("name").unwrap_or_default().trim();
-        let about = |error: ConnectError, name: &str| error.with("connector", name);
-        let checked = {
-            let (parts, properties) = (self.parts.clone(), properties.clone());
-            let work = async move { check(&parts, &properties) };
-            let what = "come to an end with checking its configuration";
-            run_plugin(&self.parts.data, shown, CONNECTOR_CALL_MAX, what, work).await
+        let secrets = self.parts.config.providers.secrets().clone();
+        let about = |error: ConnectError, name: &str| {
+            reload::without_secrets(error, &secrets).with("connector", name)
         };
-        let (config, connector, warnings) = checked
-            .and_then(|checked| checked.map_err(ConnectError::from))
-            .map_err(|error| about(error, shown))?;
+        let prepared = self.prepare(&properties).await;
+        let Prepared {
+            config,
+            connector,
+            warnings,
+            answers,
+        } = prepared.map_err(|error| about(error, shown))?;
         let name = config.name.clone();
         if self.connectors.contains_key(&name) {
             let message = format!("Connector with name {name} already exists");
@@ -164,6 +176,7 @@ impl Worker {
             warn!(connector = name, "{warning}");
         }
         let running = RunningConnector {
+            origin: self.origin(properties.clone(), &config, answers, Duration::ZERO),
             config,
             connector: Some(connector),
             life: Life::Idle,
@@ -318,6 +331,10 @@ impl Worker {
     /// Does what a connector asks for. Errors are logged and shown as its state.
     pub async fn on_request(&mut self, request: ConnectorRequest) {
         let (name, result) = match request {
+            ConnectorRequest::ReloadConfig { connector, reason } => {
+                self.reload(&connector, &reason).await;
+                return;
+            }
             ConnectorRequest::ReconfigureTasks { connector } => {
                 let result = self.configure_tasks(&connector).await;
                 (connector, result)

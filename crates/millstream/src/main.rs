@@ -22,8 +22,8 @@ fn main() -> ExitCode {
             };
         }
     };
-    logging::start();
+    let secrets = logging::start();
     match cli.command {
-        Command::Standalone(args) => standalone::run(&args).into(),
+        Command::Standalone(args) => standalone::run(&args, &secrets).into(),
     }
 }

@@ -8,11 +8,11 @@ use crate::cli::StandaloneArgs;
 use crate::exit::Exit;
 use crate::plugins::plugins;
 use connect_backing_store::FileOffsetBackingStore;
-use connect_config::{ConnectorFile, InitialState, Properties};
+use connect_config::{ConnectorFile, InitialState, Properties, Secrets};
 use connect_worker::worker_config;
 use connect_worker::{
-    ConnectorRequest, ConnectorTaskId, State, StatusListener, TargetState, Worker, WorkerConfig,
-    WorkerParts,
+    ConnectorRequest, ConnectorTaskId, Plugins, State, StatusListener, TargetState, Worker,
+    WorkerConfig, WorkerParts,
 };
 use kafka_client::client::Refresh;
 use kafka_client::settings::{self, AdminSettings, ClientKind};
@@ -30,7 +30,7 @@ use tracing::{debug, error, info, warn};
 const NO_KAFKA_SAID_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until a signal. Every failure has been logged when this returns.
-pub fn run(args: &StandaloneArgs) -> Exit {
+pub fn run(args: &StandaloneArgs, secrets: &Secrets) -> Exit {
     let begin = Instant::now();
     // Connectors have threads of their own: one that blocks stops neither heartbeats nor signals.
     let data = match Builder::new_multi_thread()
@@ -55,14 +55,20 @@ pub fn run(args: &StandaloneArgs) -> Exit {
             );
         }
     };
-    let exit = control.block_on(run_worker(args, data.handle().clone(), begin));
+    let exit = control.block_on(run_worker(args, secrets, data.handle().clone(), begin));
     // Nor a plugin that still blocks a thread, nor a name server that does not answer, keeps the process.
     data.shutdown_background();
     control.shutdown_background();
     exit
 }
 
-async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit {
+async fn run_worker(
+    args: &StandaloneArgs,
+    secrets: &Secrets,
+    data: Handle,
+    begin: Instant,
+) -> Exit {
+    let plugins = plugins();
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(cause) => {
@@ -72,7 +78,7 @@ async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit
             );
         }
     };
-    let config = match read_worker(&args.worker) {
+    let config = match read_worker(&args.worker, &plugins, secrets) {
         Ok(config) => config,
         Err(message) => return fail(Exit::WorkerFailed, &message),
     };
@@ -89,7 +95,7 @@ async fn run_worker(args: &StandaloneArgs, data: Handle, begin: Instant) -> Exit
     }
     let parts = WorkerParts {
         config,
-        plugins: Arc::new(plugins()),
+        plugins: Arc::new(plugins),
         offsets,
         connect: Arc::new(Client::connect),
         listener: Arc::new(LoggedStatus),
@@ -155,7 +161,7 @@ async fn serve(
     }
 }
 
-fn read_worker(path: &Path) -> Result<WorkerConfig, String> {
+fn read_worker(path: &Path, plugins: &Plugins, secrets: &Secrets) -> Result<WorkerConfig, String> {
     let shown = path.display();
     let bytes = std::fs::read(path)
         .map_err(|cause| format!("cannot read the worker configuration {shown}: {cause}"))?;
@@ -166,7 +172,12 @@ fn read_worker(path: &Path) -> Result<WorkerConfig, String> {
     for warning in worker_config::warnings(&properties, &is_client_key) {
         warn!(file = %shown, "{warning}");
     }
-    WorkerConfig::parse(&properties).map_err(|errors| format!("{shown}: {errors}"))
+    let (config, warnings) = WorkerConfig::read(&properties, plugins, secrets)
+        .map_err(|errors| format!("{shown}: {errors}"))?;
+    for warning in warnings {
+        warn!(file = %shown, "{warning}");
+    }
+    Ok(config)
 }
 
 async fn start_connector(worker: &mut Worker, path: &Path) -> Result<(), String> {
