@@ -10,6 +10,8 @@ pub mod worker;
 mod source_commits;
 mod source_task;
 mod submitted_records;
+mod topic_creation;
+mod topic_creator;
 
 mod sink_context;
 mod sink_offsets;

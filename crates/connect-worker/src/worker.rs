@@ -15,7 +15,7 @@ use crate::plugins::{AnyConnector, Plugins};
 use crate::status::{ConnectorTaskId, State, StatusListener, TargetState};
 use crate::task::TaskHandle;
 use crate::worker_config::WorkerConfig;
-use crate::{sink_task, source_task};
+use crate::{sink_task, source_task, topic_creation};
 use connect_api::{ConnectError, ConnectorContext, Result, SinkTask, SourceTask};
 use connect_backing_store::OffsetBackingStore;
 use connect_config::{ConfigErrors, Properties};
@@ -514,6 +514,7 @@ impl Worker {
                         id,
                         task,
                         task_config,
+                        connector: config.originals.clone(),
                         producer,
                         converters,
                         tolerance,
@@ -626,10 +627,15 @@ fn check(
     let name = properties.get("name").unwrap_or_default().trim();
     let worker = &parts.config.originals;
     let checked = match &connector {
-        AnyConnector::Source(_) => source_task::producer_settings(
-            client_config::source_task_producer(worker, properties, name, 0),
-        )
-        .map(drop),
+        AnyConnector::Source(_) => {
+            if let Err(more) = source_task::check_topic_creation(&parts.config, properties) {
+                errors.merge(more);
+            }
+            source_task::producer_settings(client_config::source_task_producer(
+                worker, properties, name, 0,
+            ))
+            .map(drop)
+        }
         AnyConnector::Sink(_) => sink_task::consumer_settings(client_config::sink_task_consumer(
             worker, properties, name, 0,
         ))
@@ -640,7 +646,11 @@ fn check(
     }
     match config {
         Some(config) => {
-            let warnings = connector_config::warnings(properties, &mut connector);
+            let mut warnings = connector_config::warnings(properties, &mut connector);
+            if let AnyConnector::Source(_) = connector {
+                let is_enabled = parts.config.topic_creation_enable;
+                warnings.extend(topic_creation::warnings(properties, is_enabled));
+            }
             errors.into_result((config, connector, warnings))
         }
         None => Err(errors),

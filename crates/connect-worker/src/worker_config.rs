@@ -24,6 +24,7 @@ pub const OFFSET_FLUSH_TIMEOUT_MS: Key<i64> = Key::new("offset.flush.timeout.ms"
 pub const OVERRIDE_POLICY: Key<String> = Key::new("connector.client.config.override.policy");
 pub const OVERRIDE_ALLOWLIST: Key<Vec<String>> =
     Key::new("connector.client.config.override.allowlist");
+pub const TOPIC_CREATION_ENABLE: Key<bool> = Key::new("topic.creation.enable");
 pub const OFFSET_STORAGE_FILE_FILENAME: Key<String> = Key::new("offset.storage.file.filename");
 
 pub const SIMPLE_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
@@ -43,6 +44,8 @@ pub struct WorkerConfig {
     pub offset_flush_timeout: Duration,
     pub override_policy: OverridePolicy,
     pub offset_storage_file: String,
+    /// Whether source connectors may have their topics created, by `topic.creation.*`.
+    pub topic_creation_enable: bool,
     /// For the configurations of connectors.
     pub providers: Arc<ConfigProviders>,
     /// For the clients and converters: what was written, references replaced.
@@ -86,6 +89,9 @@ pub fn config_def() -> ConfigDef {
                 .importance(High)
                 .doc("File that keeps the offsets of source connectors."),
         )
+        .define(TOPIC_CREATION_ENABLE.default(true).importance(Low).doc(
+            "Whether source connectors may have their topics created, as their topic.creation.* keys say.",
+        ))
         .define(CONFIG_PROVIDERS.default(Vec::<String>::new()).importance(Low).doc(
             "Names of config providers: what stands before the first colon in ${provider:path:key}.",
         ))
@@ -144,6 +150,7 @@ impl WorkerConfig {
             offset_flush_timeout: millis(OFFSET_FLUSH_TIMEOUT_MS),
             override_policy,
             offset_storage_file: parsed.get(OFFSET_STORAGE_FILE_FILENAME),
+            topic_creation_enable: parsed.get(TOPIC_CREATION_ENABLE),
             providers: Arc::default(),
             originals: properties.clone(),
         })
@@ -182,10 +189,6 @@ const NOT_HONOURED: &[(&str, &str)] = &[
     ("metrics.*", "metrics are not exported yet"),
     ("metric.reporters", "metrics are not exported yet"),
     ("auto.include.jmx.reporter", "there is no JMX"),
-    (
-        "topic.creation.enable",
-        "topics are created by the broker, not by the worker, yet",
-    ),
     (
         "topic.tracking.*",
         "topics that connectors use are not tracked yet",
