@@ -90,6 +90,27 @@ async fn expired_values_that_are_still_the_same_restart_the_connector_alone() {
     bench.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_takes_what_the_providers_say_now() {
+    let Some(mut bench) = Bench::new("providers-now", PROVIDER) else {
+        return;
+    };
+    let path = bench.name.clone();
+    plugins::provide(&path, &[("password", "first-password"), ("other", "x")]);
+    let settings = format!("password=${{vault:{path}:password}}\nconfig.action.reload=none");
+    let (source, name) = bench.source("s", &settings).await;
+    source.called("start at 0").await;
+    plugins::provide(&path, &[("password", "first-password"), ("other", "y")]);
+    assert!(!bench.worker.reload_if_changed(&name).await);
+    assert!(!bench.worker.reload_if_changed("nobody").await);
+    assert_eq!(count(&source.calls(), "connector start"), 1);
+    plugins::provide(&path, &[("password", "second-password")]);
+    assert!(bench.worker.reload_if_changed(&name).await);
+    source.called_times("start at 0", 2).await;
+    assert!(!bench.worker.reload_if_changed(&name).await);
+    bench.stop().await;
+}
+
 /// Nobody who reads an error or a state learns a value; they learn where it came from.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_and_states_show_no_value() {

@@ -88,6 +88,32 @@ impl Worker {
         }
     }
 
+    /// Asks the config providers again for what a connector uses, and restarts it with its tasks if a value has
+    /// changed; returns whether that was done. For whoever is about to start a task anew: as in Java, it starts
+    /// with what the providers say now. When they say nothing, nothing has changed.
+    pub async fn reload_if_changed(&mut self, name: &str) -> bool {
+        let Some(running) = self.connectors.get(name) else {
+            return false;
+        };
+        let (answers, parts) = (running.origin.answers.clone(), self.parts.clone());
+        if answers.is_empty() {
+            return false;
+        }
+        let work = async move {
+            let providers = &parts.config.providers;
+            let differs = |used: &Answer| providers.ask_again(used).is_ok_and(|it| it != used.data);
+            answers.iter().any(differs)
+        };
+        let what = "come to an end with asking its config providers";
+        let asked = run_plugin(&self.parts.data, name, CONNECTOR_CALL_MAX, what, work).await;
+        let has_changed = asked.unwrap_or(false);
+        if has_changed {
+            self.reload(name, "values of its config providers have changed")
+                .await;
+        }
+        has_changed
+    }
+
     /// Restarts a connector with fresh values. Its tasks are started anew when any value has changed. When the
     /// fresh values are not to be had or not valid, it goes on with those that it has, and an error is logged.
     pub(super) async fn reload(&mut self, name: &str, reason: &str) {
