@@ -85,12 +85,8 @@ fn a_wrong_worker_configuration_is_exit_code_2() -> Result<()> {
     let bad = setup.worker("x=\\u12")?;
     check(&setup, &[&bad], 2, "Malformed \\uxxxx encoding.")?;
     let providers = setup.worker("config.providers=file")?;
-    check(
-        &setup,
-        &[&providers],
-        2,
-        "config providers are not supported yet",
-    )?;
+    let expected = "Missing required configuration \"config.providers.file.class\" which has no default value.";
+    check(&setup, &[&providers], 2, expected)?;
     Ok(())
 }
 
