@@ -203,7 +203,7 @@ fn a_wrong_connector_is_exit_code_3() -> Result<()> {
         &setup,
         &[&worker, &file],
         3,
-        "transforms are not supported yet",
+        "Class x could not be found",
     )?;
     let file =
         connector("name=c\nconnector.class=FileStreamSource\ntopic=t\nproducer.override.acks=2\n")?;
