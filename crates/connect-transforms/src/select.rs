@@ -121,7 +121,7 @@ impl Moves {
     fn new(from: Vec<usize>, all: usize) -> Self {
         match all - from.len() {
             0 => Moves::None,
-            ..=REMOVED_MAX => {
+            1..=REMOVED_MAX => {
                 let gone = (0..all).rev().filter(|index| !from.contains(index));
                 Moves::Remove(gone.collect())
             }
