@@ -194,13 +194,12 @@ impl Producers {
         producer.is_some_and(|producer| producer.transaction_start.is_some())
     }
 
-    /// Producers whose transaction is open, with their epochs.
+    /// Producers whose transaction is open, with their epochs, by their ids.
     pub(crate) fn open(&self) -> Vec<(i64, i16)> {
-        self.by_id
-            .iter()
-            .filter(|(_, producer)| producer.transaction_start.is_some())
-            .map(|(id, producer)| (*id, producer.epoch))
-            .collect()
+        let open = self.by_id.iter().filter(|(id, _)| self.is_open(**id));
+        let mut open: Vec<_> = open.map(|(id, producer)| (*id, producer.epoch)).collect();
+        open.sort_unstable();
+        open
     }
 
     /// Aborted transactions with an offset in `from..until`.
