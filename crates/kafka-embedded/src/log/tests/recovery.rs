@@ -111,7 +111,7 @@ fn a_failed_write_leaves_no_trace() {
     let mut fixture = Fixture::on_disk();
     fixture.append(plain(&[("k", Some("1"))]));
     let file = fixture.files().remove(0);
-    // Half a batch was written when the disk was full.
+    // Half a batch was written when the disk was full, and it could not be cut off at once.
     let mut appender = OpenOptions::new().append(true).open(&file).expect("opened");
     std::io::Write::write_all(&mut appender, b"half a batch").expect("written");
     let segment = fixture.log.segments.last_mut().expect("one");
