@@ -125,6 +125,7 @@ impl Broker {
                     .join(name)
                     .join(format!("{partition}-{}", id.simple())),
                 files: files.clone(),
+                sync_names: self.config.fsync != Fsync::Never,
             },
         }
     }

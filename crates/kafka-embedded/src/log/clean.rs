@@ -368,7 +368,7 @@ impl CleanPlan {
         let base_offset = group[0].base_offset;
         let store = match &self.place {
             Place::Memory => Store::memory(),
-            Place::Directory { path, files } => {
+            Place::Directory { path, files, .. } => {
                 let name = segment_name(base_offset);
                 Store::create(&path.join(name).with_extension(CLEANED), files)?
             }

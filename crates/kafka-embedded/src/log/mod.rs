@@ -24,6 +24,7 @@ pub(crate) mod store;
 mod tests;
 mod validate;
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub(crate) enum Place {
     Directory {
         path: PathBuf,
         files: Arc<OpenFiles>,
+        /// Whether the name of a new file has to be on the disk before anything is in it.
+        sync_names: bool,
     },
 }
 
@@ -58,8 +61,19 @@ impl Place {
     fn segment(&self, base_offset: i64) -> io::Result<Store> {
         match self {
             Place::Memory => Ok(Store::memory()),
-            Place::Directory { path, files } => {
-                Store::create(&path.join(segment_name(base_offset)), files)
+            Place::Directory {
+                path,
+                files,
+                sync_names,
+            } => {
+                let store = Store::create(&path.join(segment_name(base_offset)), files)?;
+                if *sync_names {
+                    // The directories of the partition, its topic and all topics may be new too.
+                    for directory in path.ancestors().take(3) {
+                        File::open(directory)?.sync_all()?;
+                    }
+                }
+                Ok(store)
             }
         }
     }

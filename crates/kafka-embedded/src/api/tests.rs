@@ -14,11 +14,10 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState};
 use tokio::sync::Notify;
 
-use super::connection::Peer;
-use super::guard::{self, ELEMENTS_MAX, Untrue};
-use super::schema::{APIS, Api, Field, Kind};
-use crate::api::answer;
+use super::{Peer, Unanswerable, answer};
 use crate::broker::Broker;
+use crate::request::guard::{self, ELEMENTS_MAX, Untrue};
+use crate::request::schema::{APIS, Api, Field, Kind};
 use crate::{Config, Storage};
 
 /// Counts what this thread allocates.
@@ -352,8 +351,7 @@ async fn every_advertised_version_is_answered() {
                 let answered = within_a_day(answer(&broker, &peer, frame)).await;
                 match answered {
                     // acks=0, and the damaged batch was refused.
-                    Err(crate::api::Unanswerable::SilentFailure) | Ok(None)
-                        if api.key == ApiKey::Produce => {}
+                    Err(Unanswerable::SilentFailure) | Ok(None) if api.key == ApiKey::Produce => {}
                     Ok(Some(bytes)) => assert_eq!(bytes[4..8], 77i32.to_be_bytes()),
                     other => panic!("{:?} version {version}: {other:?}", api.key),
                 }
