@@ -407,7 +407,7 @@ async fn damaged_requests_do_no_harm() {
     let frames = std::env::var("KAFKA_EMBEDDED_FUZZ_FRAMES")
         .ok()
         .and_then(|count| count.parse().ok())
-        .unwrap_or(150_000u64);
+        .unwrap_or(100_000u64);
     let peer = peer();
     let mut broker = broker();
     for seed in 0..frames {

@@ -14,6 +14,8 @@ mod coordinators;
 mod identity;
 mod maintenance;
 mod open;
+#[cfg(test)]
+mod tests;
 mod topic;
 pub(crate) mod topic_config;
 
