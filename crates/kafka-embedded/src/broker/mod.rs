@@ -100,6 +100,11 @@ impl Broker {
         self.catalog().get(name).cloned()
     }
 
+    /// A topic whose name differs from this one only in `.` and `_`, which Kafka forbids.
+    pub(crate) fn colliding_topic(&self, name: &str) -> Option<String> {
+        self.catalog().colliding(name).map(str::to_owned)
+    }
+
     pub(crate) fn topic_by_id(&self, id: &Uuid) -> Option<Arc<Topic>> {
         let topic = self.catalog().by_id(id).cloned();
         topic.filter(|topic| is_readable(topic))

@@ -45,6 +45,9 @@ pub(crate) use validate::{BatchRule, Refusal, Sound, TimestampRule, validate};
 /// leader epoch, magic, CRC.
 const PATCHED_BYTES: usize = 21;
 
+/// Largest batch, decompressed, that is looked into: for its keys, its timestamps, or to compact it.
+const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Where a partition's segments are.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
