@@ -67,7 +67,7 @@ fn the_end_can_be_reached_when_nothing_is_left() {
 /// reader of committed records has to end up with.
 #[test]
 fn compaction_never_changes_the_newest_values() {
-    for seed in 0..60u64 {
+    for seed in 0..100u64 {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut random = |limit: u64| {
             state ^= state << 13;
