@@ -67,6 +67,12 @@ pub(super) fn find_coordinator(
 pub(super) async fn group(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswerable> {
     let broker = call.broker;
     let caller = call.caller();
+    let body = match call.api {
+        // Parts of these stay as long as the group does: they shall not keep the whole buffer of
+        // the connection.
+        ApiKey::JoinGroup | ApiKey::SyncGroup => Bytes::copy_from_slice(&body),
+        _ => body,
+    };
     macro_rules! let_decide {
         ($method:ident) => {
             let_decide!($method, of call.decode(body)?)

@@ -9,6 +9,7 @@
 //! journal. None is held across an `.await`.
 
 mod catalog;
+mod checkpoint;
 mod coordinators;
 mod identity;
 mod maintenance;

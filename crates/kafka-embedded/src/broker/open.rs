@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::catalog::{Catalog, CatalogReplay, TopicRecord};
+use super::checkpoint::Checkpoint;
 use super::coordinators::Coordinators;
 use super::identity::{Identities, base64};
 use super::topic::{Partition, Topic};
@@ -27,7 +28,8 @@ use crate::journal::{Event, Journal, Replay};
 use crate::log::recover;
 
 impl Broker {
-    /// Cost: reads the journal and every byte of every partition once.
+    /// Cost: reads the journal; and every byte of every partition once, unless the last stop was a
+    /// clean one.
     pub(crate) fn open(config: Config) -> io::Result<Broker> {
         let sync_each = config.fsync == Fsync::EveryAppend;
         let (root, journal, replay) = match &config.storage {
@@ -73,8 +75,12 @@ impl Broker {
                 .journal()
                 .append(&[Event::Cluster { id: cluster_id }]);
         }
+        let checkpoint = match &broker.root {
+            None => Checkpoint::default(),
+            Some((root, _)) => Checkpoint::take(root)?,
+        };
         for topic in topics.topics.values() {
-            broker.recover_topic(topic)?;
+            broker.recover_topic(topic, &checkpoint)?;
         }
         broker.resume_coordinators();
         broker.clear_deleted(&topics.deleted)?;
@@ -84,14 +90,15 @@ impl Broker {
         Ok(broker)
     }
 
-    fn recover_topic(&self, record: &TopicRecord) -> io::Result<()> {
+    fn recover_topic(&self, record: &TopicRecord, checkpoint: &Checkpoint) -> io::Result<()> {
         let id = Uuid::from_bytes(record.id);
         let now_ms = self.now_ms();
         let mut partitions = Vec::new();
         for index in 0..record.partitions {
             let place = self.place(&record.name, &id, index);
             let start = record.starts.get(&index).copied().unwrap_or(0);
-            let recovered = recover(place, start, now_ms).map_err(|cause| {
+            let checkpoint = checkpoint.of(&id, index);
+            let recovered = recover(place, start, checkpoint, now_ms).map_err(|cause| {
                 let what = format!("partition {}-{index}: {cause}", record.name);
                 io::Error::new(cause.kind(), what)
             })?;

@@ -244,23 +244,22 @@ impl PartitionLog {
             };
             let mut segment = group.segment;
             segment.began_ms = self.segments[first + count - 1].began_ms;
+            segment.store.replace(&self.segments[first].store)?;
             let old: Vec<Segment> = self
                 .segments
                 .splice(first..first + count, [segment])
                 .collect();
-            let new = &self.segments[first].store;
-            if let (Some(path), Place::Directory { .. }) = (old[0].store.path(), &self.place) {
-                old[0].store.retire();
-                new.rename(&path)?;
-            }
             for segment in &old[1..] {
                 segment.store.remove()?;
-                segment.store.retire();
             }
             self.producers
                 .forget_aborted_below(self.segments[first].next_offset);
         }
         self.cleaned_until = self.cleaned_until.max(cleaned.until);
+        if self.removed {
+            // The pass has made the directory again.
+            self.remove();
+        }
         Ok(())
     }
 }

@@ -12,6 +12,7 @@
 //!
 //! Memory per partition: a few hundred bytes, at most 24 KiB per segment, and its producers.
 
+mod checkpoint;
 mod clean;
 mod index;
 pub(crate) mod producers;

@@ -87,7 +87,7 @@ fn compaction_never_changes_the_newest_values() {
         let codecs = [Codec::None, Codec::Lz4, Codec::Zstd];
         for step in 0..120 {
             let id = random(3) as usize;
-            match random(10) {
+            match random(11) {
                 0..=6 => {
                     let pairs: Vec<(String, Option<String>)> = (0..1 + random(4))
                         .map(|_| {
@@ -125,6 +125,7 @@ fn compaction_never_changes_the_newest_values() {
                     }
                 }
                 8 => fixture.compact(10_000 + step * 300),
+                9 => fixture.stop_and_start(),
                 _ => assert!(fixture.restart().is_empty()),
             }
         }
