@@ -327,3 +327,15 @@ fn the_java_producer_and_consumer_copy_in_transactions() {
     );
     has(&throughput, &["500 records sent"]);
 }
+
+/// Compiled and run by `java` in one step, as it may be against any broker.
+#[test]
+fn the_java_clients_work_in_transactions_and_are_fenced() {
+    let Some(tools) = Tools::or_skip() else {
+        return;
+    };
+    let source = tools.log.directory().join("Transactions.java");
+    fs::write(&source, include_str!("Transactions.java")).expect("a file");
+    let printed = tools.java(&source.display().to_string(), &[&tools.log.bootstrap], "");
+    has(&printed, &["java: transactions well"]);
+}
