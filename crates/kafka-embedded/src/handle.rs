@@ -17,9 +17,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::api::Peer;
 use crate::broker::{Broker, flush_regularly, keep_time, maintain_regularly};
 use crate::config::{Config, Storage};
-use crate::server::connection::{Peer, serve};
+use crate::server::connection::serve;
 
 /// Held by the process that has the directory.
 const LOCK: &str = "lock";

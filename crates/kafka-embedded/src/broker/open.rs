@@ -153,12 +153,16 @@ impl Broker {
         let coordinators = self.coordinators();
         let catalog = self.catalog();
         self.journal().begin_rewrite();
-        let mut state = self.state(&catalog);
-        coordinators.snapshot(&mut state);
+        let state = self.state(&coordinators, &catalog);
         self.journal().rewrite(&state)
     }
 
-    fn state(&self, catalog: &Catalog) -> Vec<Event> {
+    #[cfg(test)]
+    pub(super) fn whole_state(&self) -> Vec<Event> {
+        self.state(&self.coordinators(), &self.catalog())
+    }
+
+    fn state(&self, coordinators: &Coordinators, catalog: &Catalog) -> Vec<Event> {
         let mut events = vec![Event::Cluster {
             id: self.cluster_id.to_string(),
         }];
@@ -175,6 +179,7 @@ impl Broker {
                 }
             }
         }
+        coordinators.snapshot(&mut events);
         events
     }
 }

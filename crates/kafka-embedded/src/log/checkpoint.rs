@@ -39,7 +39,7 @@ impl PartitionLog {
 
     /// The log as it was at the checkpoint; `None` when its files say something else.
     pub(super) fn from_checkpoint(place: &Place, mut bytes: &[u8]) -> Option<PartitionLog> {
-        let Place::Directory { path, files } = place else {
+        let Place::Directory { path, files, .. } = place else {
             return None;
         };
         let from = &mut bytes;

@@ -24,7 +24,7 @@ use super::producers::Producers;
 use super::recover::{CLEANED, marker_of};
 use super::segment::Segment;
 use super::store::Store;
-use super::{PartitionLog, Place, segment_name};
+use super::{DECOMPRESSED_BYTES_MAX, PartitionLog, Place, segment_name};
 
 /// Keys of one pass: about 13 MB.
 const KEYS_MAX: usize = 450_000;
@@ -35,8 +35,6 @@ const ACTIVE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes that are read, and written, at once.
 const CHUNK_BYTES: usize = 1024 * 1024;
-
-const DECOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// `retention.*`.
 #[derive(Debug, Clone, Copy)]
@@ -368,7 +366,7 @@ impl CleanPlan {
         let base_offset = group[0].base_offset;
         let store = match &self.place {
             Place::Memory => Store::memory(),
-            Place::Directory { path, files } => {
+            Place::Directory { path, files, .. } => {
                 let name = segment_name(base_offset);
                 Store::create(&path.join(name).with_extension(CLEANED), files)?
             }

@@ -49,7 +49,7 @@ pub(crate) fn recover(
         return Ok(Recovered { log, findings });
     }
     let mut log = PartitionLog::empty(place);
-    let Place::Directory { path, files } = log.place.clone() else {
+    let Place::Directory { path, files, .. } = log.place.clone() else {
         return Ok(Recovered { log, findings });
     };
     let mut producers = Producers::default();

@@ -250,5 +250,6 @@ fn place(directory: &TempDir) -> Place {
     Place::Directory {
         path: directory.path().to_owned(),
         files: Arc::default(),
+        sync_names: false,
     }
 }
