@@ -332,3 +332,50 @@ async fn until<T>(
         pause = (pause * 2).min(Duration::from_millis(100));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report_of(checks: Vec<Check>, bootstrap: &str) -> Report {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime of one thread");
+        let bootstrap = bootstrap.to_owned();
+        runtime.block_on(run(&Target { bootstrap }, checks))
+    }
+
+    #[test]
+    #[should_panic(expected = "1 of 1 checks do not hold")]
+    fn a_broker_that_is_not_there_passes_nothing() {
+        // Port 1 of this machine: nobody listens.
+        report_of(all(), "127.0.0.1:1").assert_all_hold();
+    }
+
+    #[test]
+    #[should_panic(expected = "part: two\n    number: found 1, expected 2")]
+    fn one_check_that_fails_is_told_with_found_and_expected() {
+        let row = |name: &str, result: Result<()>| Row {
+            name: format!("part: {name}"),
+            verdict: result.map_or_else(Verdict::Fails, |()| Verdict::Holds),
+            took: Duration::ZERO,
+        };
+        let rows = vec![
+            row("one", same("number", 1, 1)),
+            row("two", same("number", 1, 2)),
+            row("three", one_of("number", 1, &[2, 1])),
+        ];
+        Report { rows }.assert_all_hold();
+    }
+
+    #[test]
+    fn names_of_checks_differ() {
+        let mut names: Vec<String> = all().into_iter().map(|check| check.name).collect();
+        names.extend(restart::names());
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
