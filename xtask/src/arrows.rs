@@ -65,9 +65,15 @@ const CRATES: &[(&str, &[&str])] = &[
             "kafka-embedded",
         ],
     ),
+    // kafka-wire: the checks of a broker send batches, sound and spoilt ones.
     (
         TESTKIT,
-        &["connect-api", "connect-config", "connect-envelope"],
+        &[
+            "connect-api",
+            "connect-config",
+            "connect-envelope",
+            "kafka-wire",
+        ],
     ),
     ("xtask", &[TESTKIT]),
 ];

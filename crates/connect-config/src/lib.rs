@@ -60,7 +60,7 @@ mod validator;
 mod value;
 
 // Java's own rules underneath.
-mod java_number;
+pub mod java_number;
 pub mod java_regex;
 mod java_string;
 

@@ -3,12 +3,15 @@
 //! Lives here: the common keys, those of sources and of sinks, the checks across them.
 //! Source: `ConnectorConfig`, `SourceConnectorConfig`, `SinkConnectorConfig` of Apache Kafka 4.3.
 
+use crate::errors::{RetryPolicy, TolerancePolicy};
 use crate::plugins::AnyConnector;
 use crate::topic_creation::ensure_unique_groups;
 use connect_config::java_regex::JavaRegex;
 use connect_config::{
-    ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, Properties, Validator,
+    ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, ParsedConfig, Properties,
+    Validator,
 };
+use std::time::Duration;
 
 pub const NAME: Key<String> = Key::new("name");
 pub const CONNECTOR_CLASS: Key<String> = Key::new("connector.class");
@@ -24,6 +27,9 @@ pub const ERRORS_RETRY_DELAY_MAX_MS: Key<i64> = Key::new("errors.retry.delay.max
 pub const ERRORS_TOLERANCE: Key<ToleranceType> = Key::new("errors.tolerance");
 pub const ERRORS_LOG_ENABLE: Key<bool> = Key::new("errors.log.enable");
 pub const ERRORS_LOG_INCLUDE_MESSAGES: Key<bool> = Key::new("errors.log.include.messages");
+/// Millstream's own: at most so many errors in a window, where `errors.tolerance=all` has no end.
+pub const TOLERANCE_LIMIT: Key<Option<i32>> = Key::new("millstream.errors.tolerance.limit");
+pub const TOLERANCE_WINDOW_MS: Key<i64> = Key::new("millstream.errors.tolerance.window.ms");
 pub const CONFIG_ACTION_RELOAD: Key<String> = Key::new("config.action.reload");
 pub const TOPICS: Key<Vec<String>> = Key::new("topics");
 pub const TOPICS_REGEX: Key<String> = Key::new("topics.regex");
@@ -60,9 +66,15 @@ pub struct ConnectorConfig {
     pub tasks_max: usize,
     /// Whether more tasks than `tasks_max` are refused.
     pub tasks_max_enforce: bool,
-    pub errors_tolerance: ToleranceType,
+    pub errors_retry: RetryPolicy,
+    pub errors_tolerance: TolerancePolicy,
     pub errors_log_enable: bool,
     pub errors_log_include_messages: bool,
+    /// Where records that fail go; `None` without a dead letter queue.
+    pub dead_letter_topic: Option<String>,
+    pub dead_letter_replication_factor: i16,
+    /// Whether letters say what failed.
+    pub dead_letter_context_headers: bool,
     pub originals: Properties,
 }
 
@@ -115,6 +127,23 @@ fn common_def() -> ConfigDef {
         .define(ERRORS_TOLERANCE.default(ToleranceType::None).importance(Medium).doc(
             "none: a record that cannot be converted makes the task fail. all: it is skipped.",
         ))
+        .define(
+            TOLERANCE_LIMIT
+                .default_null()
+                .validator(Validator::at_least(1).or_null())
+                .importance(Medium)
+                .doc(
+                    "With errors.tolerance=all: most records that may fail within the window; one more and the task \
+                     fails. Without it there is no limit, as in Kafka Connect.",
+                ),
+        )
+        .define(
+            TOLERANCE_WINDOW_MS
+                .default(60_000i64)
+                .validator(Validator::at_least(1i64))
+                .importance(Medium)
+                .doc("Length of that window in milliseconds."),
+        )
         .define(ERRORS_LOG_ENABLE.default(false).importance(Medium).doc("Whether skipped records are logged."))
         .define(ERRORS_LOG_INCLUDE_MESSAGES.default(false).importance(Medium).doc(
             "Whether the log says which record it was.",
@@ -215,26 +244,126 @@ impl ConnectorConfig {
         if let Err(own) = connector.as_connector().config_def().parse(properties) {
             errors.merge(own);
         }
-        if let AnyConnector::Sink(_) = connector
-            && let Err(more) = topics_of(properties)
+        let topics = match connector {
+            AnyConnector::Sink(_) => Some(topics_of(properties)),
+            AnyConnector::Source(_) => None,
+        };
+        if let Some(Err(more)) = &topics {
+            errors.merge(more.clone());
+        }
+        let parsed = match def.parse(properties) {
+            Ok(parsed) => parsed,
+            Err(more) => {
+                errors.merge(more);
+                return Err(errors);
+            }
+        };
+        let dead_letters = match connector {
+            AnyConnector::Sink(_) => DeadLetters::of(&parsed),
+            AnyConnector::Source(_) => DeadLetters::NONE,
+        };
+        if let Some(Ok(topics)) = &topics
+            && let Err(more) = dead_letters.check(topics)
         {
             errors.merge(more);
         }
-        match def.parse(properties) {
-            Err(more) => {
-                errors.merge(more);
-                Err(errors)
+        errors.into_result(Self {
+            name: parsed.get(NAME),
+            connector_class: parsed.get(CONNECTOR_CLASS),
+            tasks_max: parsed.get(TASKS_MAX).max(1) as usize,
+            tasks_max_enforce: parsed.get(TASKS_MAX_ENFORCE),
+            errors_retry: RetryPolicy::of_ms(
+                parsed.get(ERRORS_RETRY_TIMEOUT),
+                parsed.get(ERRORS_RETRY_DELAY_MAX_MS),
+            ),
+            errors_tolerance: tolerance_of(&parsed),
+            errors_log_enable: parsed.get(ERRORS_LOG_ENABLE),
+            errors_log_include_messages: parsed.get(ERRORS_LOG_INCLUDE_MESSAGES),
+            dead_letter_topic: dead_letters.topic,
+            dead_letter_replication_factor: dead_letters.replication_factor,
+            dead_letter_context_headers: dead_letters.context_headers,
+            originals: properties.clone(),
+        })
+    }
+
+    /// One of which tests change what they are about.
+    #[cfg(test)]
+    pub fn for_tests() -> Self {
+        Self {
+            name: "c".into(),
+            connector_class: "C".into(),
+            tasks_max: 1,
+            tasks_max_enforce: true,
+            errors_retry: RetryPolicy::of_ms(0, 60_000),
+            errors_tolerance: TolerancePolicy::None,
+            errors_log_enable: false,
+            errors_log_include_messages: false,
+            dead_letter_topic: None,
+            dead_letter_replication_factor: 3,
+            dead_letter_context_headers: false,
+            originals: Properties::default(),
+        }
+    }
+}
+
+fn tolerance_of(parsed: &ParsedConfig) -> TolerancePolicy {
+    match (parsed.get(ERRORS_TOLERANCE), parsed.get(TOLERANCE_LIMIT)) {
+        (ToleranceType::None, _) => TolerancePolicy::None,
+        (ToleranceType::All, None) => TolerancePolicy::All,
+        (ToleranceType::All, Some(errors)) => TolerancePolicy::Limited {
+            errors: errors.unsigned_abs(),
+            window: Duration::from_millis(parsed.get(TOLERANCE_WINDOW_MS).unsigned_abs()),
+        },
+    }
+}
+
+/// What a configuration says of its dead letter queue.
+struct DeadLetters {
+    topic: Option<String>,
+    replication_factor: i16,
+    context_headers: bool,
+}
+
+impl DeadLetters {
+    const NONE: Self = Self {
+        topic: None,
+        replication_factor: 3,
+        context_headers: false,
+    };
+
+    fn of(parsed: &ParsedConfig) -> Self {
+        let topic = parsed.get(DLQ_TOPIC_NAME).trim().to_string();
+        Self {
+            topic: (!topic.is_empty()).then_some(topic),
+            replication_factor: parsed.get(DLQ_REPLICATION_FACTOR),
+            context_headers: parsed.get(DLQ_CONTEXT_HEADERS),
+        }
+    }
+
+    /// Fails: when the queue's topic would be read by the connector itself, with Java's messages.
+    fn check(&self, topics: &TopicsChoice) -> Result<(), ConfigErrors> {
+        let Some(name) = &self.topic else {
+            return Ok(());
+        };
+        match topics {
+            TopicsChoice::List(topics) if topics.contains(name) => Err(ConfigErrors::of(
+                TOPICS.name(),
+                format!(
+                    "The DLQ topic '{name}' may not be included in the list of topics ('topics=[{}]') consumed by the \
+                     connector",
+                    topics.join(", ")
+                ),
+            )),
+            TopicsChoice::Pattern(pattern) if pattern.matches(name).unwrap_or(true) => {
+                Err(ConfigErrors::of(
+                    TOPICS_REGEX.name(),
+                    format!(
+                        "The DLQ topic '{name}' may not be matched by the regex for the topics \
+                         ('topics.regex={pattern}') consumed by the connector"
+                    ),
+                ))
             }
-            Ok(parsed) => errors.into_result(Self {
-                name: parsed.get(NAME),
-                connector_class: parsed.get(CONNECTOR_CLASS),
-                tasks_max: parsed.get(TASKS_MAX).max(1) as usize,
-                tasks_max_enforce: parsed.get(TASKS_MAX_ENFORCE),
-                errors_tolerance: parsed.get(ERRORS_TOLERANCE),
-                errors_log_enable: parsed.get(ERRORS_LOG_ENABLE),
-                errors_log_include_messages: parsed.get(ERRORS_LOG_INCLUDE_MESSAGES),
-                originals: properties.clone(),
-            }),
+            _ => Ok(()),
         }
     }
 }
@@ -268,28 +397,8 @@ pub fn topics_of(properties: &Properties) -> Result<TopicsChoice, ConfigErrors> 
 /// Keys whose meaning would be lost without a word: refused until they are honoured.
 fn unsupported(properties: &Properties, connector: &AnyConnector) -> ConfigErrors {
     let mut errors = ConfigErrors::new();
-    let is_set = |key: &str| {
-        properties
-            .get(key)
-            .is_some_and(|value| !value.trim().is_empty())
-    };
-    for key in ["transforms", "predicates"] {
-        if is_set(key) {
-            errors.add(
-                key,
-                format!("{key} are not supported yet; remove the key to run without them"),
-            );
-        }
-    }
     match connector {
-        AnyConnector::Sink(_) => {
-            if is_set(DLQ_TOPIC_NAME.name()) {
-                errors.add(
-                    DLQ_TOPIC_NAME.name(),
-                    "dead letter queues are not supported yet; remove the key",
-                );
-            }
-        }
+        AnyConnector::Sink(_) => {}
         AnyConnector::Source(_) => {
             if properties
                 .get(EXACTLY_ONCE_SUPPORT.name())
@@ -326,14 +435,6 @@ pub fn warnings(properties: &Properties, connector: &mut AnyConnector) -> Vec<St
     say(
         "header.converter.plugin.version",
         "there is one version of each plugin",
-    );
-    say(
-        ERRORS_RETRY_TIMEOUT.name(),
-        "conversions do not fail for reasons that pass",
-    );
-    say(
-        ERRORS_RETRY_DELAY_MAX_MS.name(),
-        "conversions do not fail for reasons that pass",
     );
     say(
         OFFSETS_STORAGE_TOPIC.name(),

@@ -17,12 +17,14 @@ mod sink_context;
 mod sink_offsets;
 mod sink_task;
 
+pub mod chain;
 mod config_watch;
 mod conversion;
 mod errors;
 mod offsets;
 mod panics;
 mod task;
+mod transforms;
 
 pub mod client_config;
 pub mod config_providers;

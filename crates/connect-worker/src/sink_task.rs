@@ -5,16 +5,19 @@
 //! conversion (`conversion`), fetching and group membership (`kafka_client::consumer`).
 //! Source: `WorkerSinkTask` in apache/kafka, connect/runtime.
 
-use crate::connector_config::{TopicsChoice, topics_of};
+use crate::chain::TransformationChain;
+use crate::connector_config::{ConnectorConfig, TopicsChoice, topics_of};
 use crate::conversion::{Converters, SinkConversion};
-use crate::errors::Tolerance;
+use crate::errors::{Again, DeadLetterQueue, Failure, Raw, Tolerance, Which};
 use crate::panics::caught;
 use crate::sink_context::SinkContext;
 use crate::sink_offsets::{CommitPlan, Ignored, SinkOffsets};
 use crate::source_task::wait_while_paused;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::task::Target;
+use crate::transforms::{Batch, SinkTransforms};
 use crate::worker::WorkerParts;
+use bytes::Bytes;
 use connect_api::{
     ConnectError, Offsets, Result, SinkRecord, SinkTask, TimestampType, TopicPartition,
 };
@@ -22,7 +25,7 @@ use connect_config::java_regex::JavaRegex;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::ClientError;
 use kafka_client::consumer::{
-    self, Consumer, OffsetAndMetadata, PartitionRecords, PendingCommit, Polled,
+    self, Consumer, OffsetAndMetadata, PartitionRecords, PendingCommit, Polled, RecordView,
 };
 use kafka_client::settings::{ConsumerSettings, Parsed};
 use std::sync::Arc;
@@ -41,9 +44,11 @@ pub struct Parts {
     pub id: ConnectorTaskId,
     pub task: Box<dyn SinkTask>,
     pub task_config: Properties,
+    pub config: ConnectorConfig,
     /// Client properties of the consumer.
     pub consumer: Properties,
     pub converters: Converters,
+    pub chain: TransformationChain,
     pub tolerance: Arc<Tolerance>,
     pub worker: Arc<WorkerParts>,
     pub target: Target,
@@ -82,6 +87,16 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         TopicsChoice::Pattern(pattern) => consumer.subscribe_matching(topics_matching(pattern)),
     }
     .map_err(|cause| ConnectError::config("cannot subscribe").caused_by(cause))?;
+    let letters = DeadLetterQueue::open(
+        &parts.id,
+        &parts.config,
+        &parts.worker,
+        parts.tolerance.clone(),
+    );
+    let letters = tokio::select! {
+        letters = letters => letters?,
+        () = parts.target.stopping() => return Ok(()),
+    };
     let context = Arc::new(SinkContext::new(
         parts.task_config.clone(),
         parts.tolerance.clone(),
@@ -89,7 +104,9 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let now = Instant::now();
     let mut sink = SinkLoop {
         task: parts.task,
-        conversion: SinkConversion::new(parts.converters, parts.tolerance.clone()),
+        conversion: SinkConversion::new(parts.converters),
+        transforms: SinkTransforms::new(parts.chain, parts.tolerance.clone()),
+        letters,
         tolerance: parts.tolerance,
         consumer,
         context: context.clone(),
@@ -106,6 +123,11 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         target: parts.target,
     };
     let result = caught(sink.live(context, &parts.task_config)).await;
+    // Also of the record that ended the task.
+    sink.send_letters().await;
+    if let Some(queue) = sink.letters.take() {
+        queue.close().await;
+    }
     // After a panic what the task holds is dropped, and nothing asked of it: it might say that records are
     // safe which it has lost. The others of its group need not wait for its partitions.
     if let Err(error) = sink.consumer.close(LEAVE_MAX).await {
@@ -137,6 +159,8 @@ struct SinkLoop {
     id: ConnectorTaskId,
     task: Box<dyn SinkTask>,
     conversion: SinkConversion,
+    transforms: SinkTransforms,
+    letters: Option<DeadLetterQueue>,
     tolerance: Arc<Tolerance>,
     consumer: Consumer,
     context: Arc<SinkContext>,
@@ -166,6 +190,14 @@ enum Redelivery {
 enum Paused {
     No,
     Yes,
+}
+
+/// Where a consumed record stands.
+struct Place<'a> {
+    topic: &'a Arc<str>,
+    partition: i32,
+    payload: &'a Bytes,
+    timestamp_type: TimestampType,
 }
 
 /// A commit that Kafka has not answered yet.
@@ -228,7 +260,9 @@ impl SinkLoop {
                 }
                 Polled::Lost(partitions) => self.lose_partitions(&convert_all(partitions)).await?,
                 Polled::Records(records) => {
-                    self.convert(records)?;
+                    if self.take_in(records).await? == Batch::Stopped {
+                        return Ok(());
+                    }
                     self.put().await?;
                 }
                 Polled::Nothing => self.put().await?,
@@ -323,13 +357,26 @@ impl SinkLoop {
         self.commit_requested |= requests.commit;
     }
 
-    /// Makes records of what was fetched. Those that fail and are tolerated are left out.
-    fn convert(&mut self, fetched: Vec<PartitionRecords>) -> Result<()> {
+    /// Makes the next batch of what was fetched. Records that fail and are tolerated are left out.
+    async fn take_in(&mut self, fetched: Vec<PartitionRecords>) -> Result<Batch> {
         debug_assert!(
             self.batch.is_empty(),
             "nothing is consumed while a batch is refused"
         );
-        for fetched in &fetched {
+        if self.convert(&fetched).await? == Batch::Stopped {
+            return Ok(Batch::Stopped);
+        }
+        self.tolerance.hold(fetched);
+        let done = self
+            .transforms
+            .apply(&mut self.batch, &mut self.target)
+            .await?;
+        self.send_letters().await;
+        Ok(done)
+    }
+
+    async fn convert(&mut self, fetched: &[PartitionRecords]) -> Result<Batch> {
+        for fetched in fetched {
             let (topic, partition) = (&fetched.topic, fetched.partition);
             for piece in fetched.pieces() {
                 let timestamp_type = match piece.batch().timestamp_type() {
@@ -344,14 +391,26 @@ impl SinkLoop {
                             .with("partition", partition)
                             .caused_by(cause)
                     })?;
-                    self.conversion.convert(
+                    let batch = &mut self.batch;
+                    let converted = self.conversion.convert(
                         topic,
                         partition,
                         payload,
                         &view,
                         timestamp_type,
-                        &mut self.batch,
-                    )?;
+                        batch,
+                    );
+                    if let Err(failure) = converted {
+                        let place = Place {
+                            topic,
+                            partition,
+                            payload,
+                            timestamp_type,
+                        };
+                        if self.convert_again(failure, &place, &view).await? == Batch::Stopped {
+                            return Ok(Batch::Stopped);
+                        }
+                    }
                 }
             }
             self.ends.push((
@@ -362,7 +421,77 @@ impl SinkLoop {
                 fetched.next_offset(),
             ));
         }
-        Ok(())
+        Ok(Batch::Done)
+    }
+
+    /// After a record could not be converted: tries again as long as that may help, then leaves it out or fails.
+    #[cold]
+    async fn convert_again(
+        &mut self,
+        mut failure: Failure,
+        place: &Place<'_>,
+        view: &RecordView<'_>,
+    ) -> Result<Batch> {
+        let mut retries = None;
+        loop {
+            let again = self
+                .tolerance
+                .again(&mut retries, &failure.error, &mut self.target);
+            match again.await {
+                Again::Yes => {
+                    let converted = self.conversion.convert(
+                        place.topic,
+                        place.partition,
+                        place.payload,
+                        view,
+                        place.timestamp_type,
+                        &mut self.batch,
+                    );
+                    match converted {
+                        Ok(()) => return Ok(Batch::Done),
+                        Err(more) => failure = more,
+                    }
+                }
+                Again::Stopped => return Ok(Batch::Stopped),
+                again => {
+                    let has_time = view.timestamp_ms != -1;
+                    let which = Which::Consumed {
+                        topic: place.topic,
+                        partition: place.partition,
+                        offset: view.offset,
+                        timestamp: has_time.then_some(view.timestamp_ms),
+                        timestamp_type: match has_time {
+                            true => place.timestamp_type,
+                            false => TimestampType::NoTimestampType,
+                        },
+                        raw: Some(Raw {
+                            payload: place.payload,
+                            view,
+                        }),
+                    };
+                    self.tolerance.failed(failure.operation(), which, again)?;
+                    return Ok(Batch::Done);
+                }
+            }
+        }
+    }
+
+    /// Sends what has become a letter; Kafka's answers are waited for before the next commit.
+    async fn send_letters(&mut self) {
+        if let Some(queue) = &mut self.letters {
+            let letters = self.tolerance.take_letters();
+            if !letters.is_empty() {
+                queue.send(letters).await;
+            }
+        }
+    }
+
+    /// Before offsets are committed: letters of the records before them are with Kafka.
+    async fn settle_letters(&mut self) {
+        self.send_letters().await;
+        if let Some(queue) = &mut self.letters {
+            queue.settle().await;
+        }
     }
 
     /// Gives the batch to the task. A batch that it refuses stays.
@@ -372,7 +501,9 @@ impl SinkLoop {
         {
             return Ok(());
         }
-        match self.task.put(&self.batch).await {
+        let result = self.task.put(&self.batch).await;
+        self.send_letters().await;
+        match result {
             Ok(()) => {
                 self.tolerance.check()?;
                 for (partition, offset) in self.ends.drain(..) {
@@ -446,6 +577,7 @@ impl SinkLoop {
             let (plan, ignored) = self.offsets.plan_commit(&asked, returned);
             say_ignored(&ignored);
             if let CommitPlan::Commit { number, offsets } = plan {
+                self.settle_letters().await;
                 let answer = self.consumer.commit_sync(client_offsets(&offsets)).await;
                 self.committing = None;
                 self.committed(number, &offsets, answer);
@@ -516,6 +648,7 @@ impl SinkLoop {
         let (plan, ignored) = self.offsets.plan_commit(&asked, returned);
         say_ignored(&ignored);
         if let CommitPlan::Commit { number, offsets } = plan {
+            self.settle_letters().await;
             let answer = self.consumer.commit_async(client_offsets(&offsets));
             self.committing = Some(Committing {
                 number,

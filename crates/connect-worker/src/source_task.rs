@@ -5,8 +5,9 @@
 //! conversion (`conversion`), sending (`kafka_client::producer`).
 //! Source: `AbstractWorkerSourceTask`, `WorkerSourceTask` in apache/kafka, connect/runtime.
 
+use crate::chain::TransformationChain;
 use crate::conversion::{Converters, SourceConversion};
-use crate::errors::{Stage, Tolerance, Which};
+use crate::errors::{Again, Failure, Retries, Stage, Tolerance, Which};
 use crate::offsets::ConnectorOffsets;
 use crate::panics::caught;
 use crate::source_commits::Commits;
@@ -15,6 +16,7 @@ use crate::submitted_records::SubmittedRecords;
 use crate::task::Target;
 use crate::topic_creation::TopicCreation;
 use crate::topic_creator::{self, TopicCreator};
+use crate::transforms::{SourceBatch, SourceTransforms};
 use crate::worker::WorkerParts;
 use crate::worker_config::WorkerConfig;
 use connect_api::{
@@ -29,7 +31,6 @@ use kafka_client::producer::{
 use kafka_client::settings::{Parsed, ProducerSettings};
 use std::collections::HashMap;
 use std::future::Future;
-use std::iter::Peekable;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,6 +56,7 @@ pub struct Parts {
     /// Client properties of the producer.
     pub producer: Properties,
     pub converters: Converters,
+    pub chain: TransformationChain,
     pub tolerance: Arc<Tolerance>,
     pub offsets: Arc<ConnectorOffsets>,
     pub worker: Arc<WorkerParts>,
@@ -102,10 +104,14 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         config: parts.task_config.clone(),
         offsets: parts.offsets.clone(),
     });
+    let wants_commit_record = parts.task.wants_commit_record();
+    let transforms =
+        SourceTransforms::new(parts.chain, parts.tolerance.clone(), wants_commit_record);
     let mut source = SourceLoop {
-        wants_commit_record: parts.task.wants_commit_record(),
+        wants_commit_record,
         task: parts.task,
-        conversion: SourceConversion::new(parts.converters, parts.tolerance.clone()),
+        conversion: SourceConversion::new(parts.converters),
+        transforms,
         client,
         producer,
         acknowledgements,
@@ -190,6 +196,7 @@ struct SourceLoop {
     id: ConnectorTaskId,
     task: Box<dyn SourceTask>,
     conversion: SourceConversion,
+    transforms: SourceTransforms,
     client: Client,
     producer: Producer,
     acknowledgements: Acknowledgements,
@@ -232,7 +239,12 @@ enum Appended {
     All,
     UntilFull,
     UntilUnknownTopic(Arc<str>),
-    UntilUnknownPartition { topic: Topic, partition: i32 },
+    UntilUnknownPartition {
+        topic: Topic,
+        partition: i32,
+    },
+    /// The next record cannot be converted.
+    UntilFailure(Failure),
 }
 
 /// Whether the loop goes on.
@@ -338,18 +350,34 @@ impl SourceLoop {
     /// Converts and appends. `Stop`: told to stop while Kafka did not take more; what was not sent is read
     /// again after the next start.
     async fn send(&mut self, records: Vec<SourceRecord>) -> Result<Flow> {
-        let mut records = records.into_iter().peekable();
+        let Some(mut batch) = self.transforms.apply(records, &mut self.target).await else {
+            return Ok(Flow::Stop);
+        };
+        // Of the record that is the next one.
+        let mut retries = None;
+        for record in std::mem::take(&mut batch.dropped) {
+            self.commit_record(&record, None).await;
+        }
         loop {
-            let appended = self.append(&mut records)?;
+            let appended = self.append(&mut batch)?;
             for record in std::mem::take(&mut self.dropped) {
                 self.commit_record(&record, None).await;
             }
             let flow = match appended {
-                Appended::All => return Ok(Flow::GoOn),
+                Appended::All => return batch.failed.map(|()| Flow::GoOn),
                 Appended::UntilFull => self.wait_for_room().await?,
                 Appended::UntilUnknownTopic(topic) => self.resolve(topic).await?,
                 Appended::UntilUnknownPartition { topic, partition } => {
                     self.await_partition(topic, partition).await?
+                }
+                Appended::UntilFailure(failure) => {
+                    let flow = self
+                        .after_failure(&mut batch, &mut retries, failure)
+                        .await?;
+                    for record in std::mem::take(&mut self.dropped) {
+                        self.commit_record(&record, None).await;
+                    }
+                    flow
                 }
             };
             if flow == Flow::Stop {
@@ -359,10 +387,7 @@ impl SourceLoop {
     }
 
     /// Appends until something has to be waited for; that record is then still the next one.
-    fn append(
-        &mut self,
-        records: &mut Peekable<std::vec::IntoIter<SourceRecord>>,
-    ) -> Result<Appended> {
+    fn append(&mut self, records: &mut SourceBatch) -> Result<Appended> {
         let Self {
             producer,
             conversion,
@@ -391,12 +416,9 @@ impl SourceLoop {
                     None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
                 },
             };
-            let Some(encoded) = conversion.convert(record)? else {
-                let left_out = records.next();
-                if self.wants_commit_record {
-                    dropped.extend(left_out);
-                }
-                continue;
+            let encoded = match conversion.convert(record) {
+                Ok(encoded) => encoded,
+                Err(failure) => return Ok(Appended::UntilFailure(failure)),
             };
             let token = submitted.next_token(&record.source_partition);
             let to_append = Record {
@@ -417,7 +439,7 @@ impl SourceLoop {
             };
             match appended {
                 Ok(_) => {
-                    let Some(mut record) = records.next() else {
+                    let Some(mut record) = records.take() else {
                         break;
                     };
                     submitted.submit(token, record.source_offset.take());
@@ -433,13 +455,13 @@ impl SourceLoop {
                 Err(AppendError::RecordTooLarge(cause)) => {
                     let error =
                         ConnectError::data("the record is too large for a topic").caused_by(cause);
-                    tolerance.failed(
+                    tolerance.failed_at_once(
                         Stage::KafkaProduce,
                         PRODUCER_CLASS,
                         error,
-                        Which::Source(record),
+                        Which::of_source(record),
                     )?;
-                    let Some(mut record) = records.next() else {
+                    let Some(mut record) = records.take() else {
                         break;
                     };
                     // As a record that Kafka has refused: done with, and its offset counts.
@@ -461,6 +483,35 @@ impl SourceLoop {
             }
         }
         Ok(Appended::All)
+    }
+
+    /// After the next record could not be converted: waits until it is tried again, or leaves it out.
+    #[cold]
+    async fn after_failure(
+        &mut self,
+        batch: &mut SourceBatch,
+        retries: &mut Option<Retries>,
+        failure: Failure,
+    ) -> Result<Flow> {
+        let again = self
+            .tolerance
+            .again(retries, &failure.error, &mut self.target);
+        match again.await {
+            Again::Yes => Ok(Flow::GoOn),
+            Again::Stopped => Ok(Flow::Stop),
+            again => {
+                *retries = None;
+                let Some(record) = batch.take() else {
+                    return Ok(Flow::GoOn);
+                };
+                let which = Which::of_source(&record);
+                self.tolerance.failed(failure.operation(), which, again)?;
+                if self.wants_commit_record {
+                    self.dropped.push(record);
+                }
+                Ok(Flow::GoOn)
+            }
+        }
     }
 
     /// Acknowledgements are not waited for here: one wake-up for plenty of room is enough.
@@ -687,7 +738,7 @@ fn settle(
             partition: acknowledged.partition,
         };
         tolerance
-            .failed(Stage::KafkaProduce, PRODUCER_CLASS, error, which)
+            .failed_at_once(Stage::KafkaProduce, PRODUCER_CLASS, error, which)
             .inspect_err(|_| *refused += u64::from(acknowledged.records))?;
     }
     for run in acknowledged.runs.as_slice() {
@@ -720,7 +771,7 @@ fn checked_timestamp(record: &SourceRecord) -> Result<Option<i64>> {
         None | Some(-1) => Ok(None),
         Some(negative) if negative < 0 => {
             let message = format!("Invalid record timestamp {negative}");
-            Err(ConnectError::data(message).with("record", Which::Source(record).position()))
+            Err(ConnectError::data(message).with("record", Which::of_source(record).position()))
         }
         there => Ok(there),
     }

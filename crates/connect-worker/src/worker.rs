@@ -5,6 +5,7 @@
 //! Never here: connector code runs on the data runtime only, so that a plugin that hangs cannot stop the
 //! worker.
 
+use crate::chain::TransformationChain;
 use crate::client_config;
 use crate::connector_config::{self, ConnectorConfig};
 use crate::conversion::Converters;
@@ -101,6 +102,7 @@ enum Life {
 struct NewTask {
     task: AnyTask,
     converters: Converters,
+    chain: TransformationChain,
 }
 
 enum AnyTask {
@@ -478,6 +480,7 @@ impl Worker {
                                 }
                             },
                             converters: Converters::new(&parts.plugins, &parts.config, &originals)?,
+                            chain: TransformationChain::new(&parts.plugins, &originals)?,
                         })
                     };
                     Box::pin(async move { std::iter::repeat_with(one).take(count).collect() })
@@ -498,7 +501,7 @@ impl Worker {
         let running = &self.connectors[&*id.connector];
         let (config, target) = (running.config.clone(), running.target);
         let tolerance = Arc::new(Tolerance::new(id.clone(), &config));
-        let converters = new.converters;
+        let (converters, chain) = (new.converters, new.chain);
         let listener = parts.listener.clone();
         match new.task {
             AnyTask::Source(task) => {
@@ -517,6 +520,7 @@ impl Worker {
                         connector: config.originals.clone(),
                         producer,
                         converters,
+                        chain,
                         tolerance,
                         offsets,
                         worker: parts,
@@ -535,8 +539,10 @@ impl Worker {
                     id,
                     task,
                     task_config,
+                    config,
                     consumer,
                     converters,
+                    chain,
                     tolerance,
                     worker: parts,
                     target,
@@ -618,6 +624,9 @@ fn check(
             None
         }
     };
+    if let Err(more) = TransformationChain::new(&parts.plugins, properties) {
+        errors.merge(more);
+    }
     if let Err(more) = Converters::new(&parts.plugins, &parts.config, properties) {
         errors.merge(more);
     }

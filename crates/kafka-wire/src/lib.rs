@@ -19,8 +19,8 @@ mod varint;
 
 pub use batch::{
     BatchBuilder, BatchHeader, BatchKind, ControlType, CrcCheck, DecodedBatch, FinishedBatch,
-    HeaderError, HeaderView, Headers, ProducerState, RecordBatch, RecordBatches, RecordCursor,
-    RecordView, Records, SplitPart, TimestampType, UnsealedBatch,
+    HeaderError, HeaderFields, HeaderView, Headers, ProducerState, RecordBatch, RecordBatches,
+    RecordCursor, RecordView, Records, SplitPart, TimestampType, UnsealedBatch,
 };
 pub use compression::{Codec, Compressor, Decompressor};
 pub use error::WireError;

@@ -2,18 +2,20 @@
 
 use connect_config::Secrets;
 use std::io::{self, IsTerminal, Write};
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
 /// The variable that sets levels: `debug`, or `info,kafka_client=debug`.
 const LEVEL_VARIABLE: &str = "MILLSTREAM_LOG";
 
-/// Starts logging. Call once, before anything else. Standard output stays free for connectors.
+/// Starts logging, at `level` unless the variable says otherwise. Call once, before anything else. Standard
+/// output stays free for connectors.
 ///
 /// A value that is added to what is returned is printed as its reference from then on.
-pub fn start() -> Secrets {
+pub fn start(level: Level) -> Secrets {
     let filter = EnvFilter::builder()
         .with_env_var(LEVEL_VARIABLE)
-        .with_default_directive(tracing::Level::INFO.into())
+        .with_default_directive(level.into())
         .from_env_lossy();
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let secrets = Secrets::default();

@@ -2,8 +2,9 @@
 
 use millstream::cli::{Cli, Command};
 use millstream::exit::Exit;
-use millstream::{logging, standalone};
+use millstream::{kafka, logging, quickstart, standalone, transform};
 use std::process::ExitCode;
+use tracing::Level;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,8 +23,15 @@ fn main() -> ExitCode {
             };
         }
     };
-    let secrets = logging::start();
+    // Where a person reads along, the program speaks for itself and logs say what went wrong.
+    let secrets = logging::start(match cli.command {
+        Command::Quickstart(_) | Command::Transform(_) => Level::WARN,
+        _ => Level::INFO,
+    });
     match cli.command {
+        Command::Quickstart(args) => quickstart::run(&args).into(),
         Command::Standalone(args) => standalone::run(&args, &secrets).into(),
+        Command::Transform(args) => transform::run(&args).into(),
+        Command::Kafka(args) => kafka::run(&args).into(),
     }
 }

@@ -7,6 +7,7 @@
 use crate::cli::StandaloneArgs;
 use crate::exit::Exit;
 use crate::plugins::plugins;
+use crate::signals::{Signals, end_at_once};
 use connect_backing_store::FileOffsetBackingStore;
 use connect_config::{ConnectorFile, InitialState, Properties, Secrets};
 use connect_worker::worker_config;
@@ -22,7 +23,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
@@ -32,30 +32,35 @@ const NO_KAFKA_SAID_EVERY: Duration = Duration::from_secs(5);
 /// Runs until a signal. Every failure has been logged when this returns.
 pub fn run(args: &StandaloneArgs, secrets: &Secrets) -> Exit {
     let begin = Instant::now();
-    // Connectors have threads of their own: one that blocks stops neither heartbeats nor signals.
-    let data = match Builder::new_multi_thread()
+    on_two_runtimes(|data, signals| run_worker(args, secrets, data, signals, begin))
+}
+
+/// Runs a future on the control runtime, with the data runtime and the signals that end it. Connectors have
+/// threads of their own: one that blocks stops neither heartbeats nor signals.
+pub fn on_two_runtimes<F: Future<Output = Exit>>(run: impl FnOnce(Handle, Signals) -> F) -> Exit {
+    let data = Builder::new_multi_thread()
         .thread_name("data")
         .enable_all()
-        .build()
-    {
-        Ok(data) => data,
-        Err(cause) => {
+        .build();
+    let control = Builder::new_current_thread().enable_all().build();
+    let (data, control) = match (data, control) {
+        (Ok(data), Ok(control)) => (data, control),
+        (Err(cause), _) | (_, Err(cause)) => {
             return fail(
                 Exit::WorkerFailed,
                 &format!("cannot start threads: {cause}"),
             );
         }
     };
-    let control = match Builder::new_current_thread().enable_all().build() {
-        Ok(control) => control,
-        Err(cause) => {
-            return fail(
+    let exit = control.block_on(async {
+        match Signals::new() {
+            Ok(signals) => run(data.handle().clone(), signals).await,
+            Err(cause) => fail(
                 Exit::WorkerFailed,
-                &format!("cannot start a runtime: {cause}"),
-            );
+                &format!("cannot listen to signals: {cause}"),
+            ),
         }
-    };
-    let exit = control.block_on(run_worker(args, secrets, data.handle().clone(), begin));
+    });
     // Nor a plugin that still blocks a thread, nor a name server that does not answer, keeps the process.
     data.shutdown_background();
     control.shutdown_background();
@@ -66,43 +71,21 @@ async fn run_worker(
     args: &StandaloneArgs,
     secrets: &Secrets,
     data: Handle,
+    mut signals: Signals,
     begin: Instant,
 ) -> Exit {
-    let plugins = plugins();
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(cause) => {
-            return fail(
-                Exit::WorkerFailed,
-                &format!("cannot listen to signals: {cause}"),
-            );
-        }
-    };
-    let config = match read_worker(&args.worker, &plugins, secrets) {
+    let config = match read_worker(&args.worker, &plugins(), secrets) {
         Ok(config) => config,
         Err(message) => return fail(Exit::WorkerFailed, &message),
     };
-    let offsets = match FileOffsetBackingStore::open(&config.offset_storage_file) {
-        Ok(offsets) => Arc::new(offsets),
-        Err(cause) => return fail(Exit::WorkerFailed, &cause.to_string()),
-    };
-    tokio::select! {
-        connected = find_kafka(&config.originals) => match connected {
-            Ok(cluster) => info!(cluster_id = cluster, "connected to Kafka"),
-            Err(message) => return fail(Exit::WorkerFailed, &message),
-        },
+    let opened = tokio::select! {
+        opened = open_worker(config, data) => opened,
         () = signals.first() => return Exit::Success,
-    }
-    let parts = WorkerParts {
-        config,
-        plugins: Arc::new(plugins),
-        offsets,
-        connect: Arc::new(Client::connect),
-        listener: Arc::new(LoggedStatus),
-        control: Handle::current(),
-        data,
     };
-    let (mut worker, requests) = Worker::new(parts);
+    let (mut worker, requests) = match opened {
+        Ok(opened) => opened,
+        Err(message) => return fail(Exit::WorkerFailed, &message),
+    };
     for path in &args.connectors {
         let started = tokio::select! {
             started = start_connector(&mut worker, path) => started,
@@ -123,7 +106,29 @@ async fn run_worker(
     stop(worker, &mut signals).await
 }
 
-async fn stop(worker: Worker, signals: &mut Signals) -> Exit {
+/// A worker without connectors, once its offsets are open and Kafka answers.
+///
+/// Fails: with a sentence that names the file or the broker.
+pub async fn open_worker(
+    config: WorkerConfig,
+    data: Handle,
+) -> Result<(Worker, mpsc::UnboundedReceiver<ConnectorRequest>), String> {
+    let offsets = FileOffsetBackingStore::open(&config.offset_storage_file)
+        .map_err(|cause| cause.to_string())?;
+    let cluster = find_kafka(&config.originals).await?;
+    info!(cluster_id = cluster, "connected to Kafka");
+    Ok(Worker::new(WorkerParts {
+        config,
+        plugins: Arc::new(plugins()),
+        offsets: Arc::new(offsets),
+        connect: Arc::new(Client::connect),
+        listener: Arc::new(LoggedStatus),
+        control: Handle::current(),
+        data,
+    }))
+}
+
+pub async fn stop(worker: Worker, signals: &mut Signals) -> Exit {
     info!("stopping; a second signal ends at once");
     tokio::select! {
         () = worker.stop() => info!("worker stopped"),
@@ -132,13 +137,8 @@ async fn stop(worker: Worker, signals: &mut Signals) -> Exit {
     Exit::Success
 }
 
-fn end_at_once(signal: i32) -> ! {
-    warn!("ended at once by a second signal; what was not committed comes again");
-    std::process::exit(128 + signal);
-}
-
 /// Until the first signal: what connectors ask for.
-async fn serve(
+pub async fn serve(
     worker: &mut Worker,
     mut requests: mpsc::UnboundedReceiver<ConnectorRequest>,
     signals: &mut Signals,
@@ -180,7 +180,10 @@ fn read_worker(path: &Path, plugins: &Plugins, secrets: &Secrets) -> Result<Work
     Ok(config)
 }
 
-async fn start_connector(worker: &mut Worker, path: &Path) -> Result<(), String> {
+/// Starts the connector that a file describes.
+///
+/// Fails: with a sentence that names the file.
+pub async fn start_connector(worker: &mut Worker, path: &Path) -> Result<(), String> {
     let shown = path.display();
     let bytes = std::fs::read(path)
         .map_err(|cause| format!("cannot read the connector configuration {shown}: {cause}"))?;
@@ -235,7 +238,7 @@ async fn find_kafka(worker: &Properties) -> Result<String, String> {
     }
 }
 
-fn fail(exit: Exit, message: &str) -> Exit {
+pub fn fail(exit: Exit, message: &str) -> Exit {
     error!("{message}");
     exit
 }
@@ -250,32 +253,5 @@ impl StatusListener for LoggedStatus {
 
     fn task_changed(&self, id: &ConnectorTaskId, state: State) {
         debug!(connector = %id.connector, task = id.task, state = state.name(), "task state");
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn first(&mut self) {
-        self.next().await;
-    }
-
-    /// The number of the next signal.
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
-            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-        }
     }
 }

@@ -132,8 +132,21 @@ impl BatchBuilder {
         if self.records == 0 {
             self.base_timestamp = timestamp_ms;
         }
+        self.append_at(self.records as i32, timestamp_ms, key, value, headers)
+    }
+
+    /// Adds a record at an offset of the caller's choice, its timestamp counted from what
+    /// [`Self::set_base_timestamp`] said: for a batch that keeps only some of its records.
+    #[inline]
+    pub(super) fn append_at<'h>(
+        &mut self,
+        offset_delta: i32,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)> + Clone,
+    ) -> Result<(), WireError> {
         let timestamp_delta = timestamp_ms.wrapping_sub(self.base_timestamp);
-        let offset_delta = self.records as i32;
         let (header_count, header_bytes) = measure(headers.clone());
         let body = 1
             + varlong_len(timestamp_delta)
@@ -168,6 +181,16 @@ impl BatchBuilder {
         self.records += 1;
         self.max_timestamp = self.max_timestamp.max(timestamp_ms);
         Ok(())
+    }
+
+    pub(super) fn set_base_timestamp(&mut self, timestamp_ms: i64) {
+        self.base_timestamp = timestamp_ms;
+    }
+
+    /// The buffer as far as it is written; its header is not.
+    pub(super) fn into_written(mut self) -> Vec<u8> {
+        self.buffer.truncate(self.end);
+        self.buffer
     }
 
     #[cold]

@@ -27,8 +27,10 @@ mod build;
 mod cursor;
 #[cfg(test)]
 mod fixtures;
+mod header;
 mod read;
 mod records;
+mod retain;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -38,10 +40,12 @@ pub use build::{
     transaction_marker,
 };
 pub use cursor::RecordCursor;
+pub use header::HeaderFields;
 pub use read::{CrcCheck, RecordBatch, RecordBatches, TimestampType};
 pub use records::{
     ControlType, DecodedBatch, HeaderError, HeaderView, Headers, RecordView, Records,
 };
+pub use retain::{recompress, retain};
 pub use rewrite::{
     SplitPart, set_base_offset, set_leader_epoch, set_log_append_time, split_in_two, with_producer,
 };
@@ -71,6 +75,7 @@ const CODEC_MASK: i16 = 0x07;
 const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
+const DELETE_HORIZON: i16 = 0x40;
 
 /// Who wrote a batch, and its place in that producer's order on the partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
