@@ -421,7 +421,13 @@ impl SourceLoop {
                         *last_topic = Some((record.topic.clone(), *topic));
                         *topic
                     }
-                    None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
+                    None => {
+                        // As in Java, no topic is looked for, or created, for a record that goes nowhere.
+                        return Ok(match conversion.convert(record) {
+                            Ok(_) => Appended::UntilUnknownTopic(record.topic.clone()),
+                            Err(failure) => Appended::UntilFailure(failure),
+                        });
+                    }
                 },
             };
             let encoded = match conversion.convert(record) {
