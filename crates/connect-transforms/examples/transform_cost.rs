@@ -165,9 +165,10 @@ fn values(i: usize, ts: Value, texts: &(Str, Str)) -> Vec<Value> {
 const FIELDS: [&str; 6] = ["id", "name", "amount", "active", "city", "ts"];
 
 fn texts() -> (Str, Str) {
+    let fetched = Str::from("customer, Amsterdam, and whatever else was fetched".to_owned());
     (
-        Str::from("customer".to_owned()),
-        Str::from("Amsterdam".to_owned()),
+        fetched.slice_ref(&fetched[..8]),
+        fetched.slice_ref(&fetched[10..19]),
     )
 }
 

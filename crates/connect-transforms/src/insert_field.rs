@@ -63,6 +63,8 @@ struct Insertion {
     schema: Schema,
 }
 
+static NO_TEXT: Str = Str::new();
+
 pub struct InsertField {
     part: Part,
     insertions: Vec<Insertion>,
@@ -85,17 +87,6 @@ impl InsertField {
             topic: None,
             places: Places::default(),
         }
-    }
-
-    /// The topic as a text, made once as long as it stays the same.
-    #[inline]
-    fn topic(&mut self, topic: &Arc<str>) -> &Str {
-        let known = self.topic.as_ref();
-        if known.is_none_or(|(known, _)| !Arc::ptr_eq(known, topic)) {
-            self.topic = Some((topic.clone(), Str::interned(topic)));
-        }
-        let (_, text) = self.topic.as_ref().expect("just put there");
-        text
     }
 }
 
@@ -159,16 +150,17 @@ impl Transformation for InsertField {
             Origin::Sink { kafka_offset, .. } => kafka_offset,
             Origin::Source { .. } => 0,
         };
+        // The topic as a text is made once, as long as it stays the same.
+        let known = self.topic.as_ref();
+        if self.needs_topic && known.is_none_or(|(known, _)| !Arc::ptr_eq(known, &record.topic)) {
+            self.topic = Some((record.topic.clone(), Str::interned(&record.topic)));
+        }
         let inserted = Inserted {
-            topic: if self.needs_topic {
-                self.topic(&record.topic).clone()
-            } else {
-                Str::new()
-            },
+            topic: self.topic.as_ref().map_or(&NO_TEXT, |(_, text)| text),
             partition: record.kafka_partition,
             offset,
             timestamp: record.timestamp,
-            fixed: self.static_value.clone().unwrap_or_default(),
+            fixed: self.static_value.as_ref().unwrap_or(&NO_TEXT),
         };
         let (schema, value) = self.part.slot(record);
         // Java looks at the kind of record when the other requirements are met.

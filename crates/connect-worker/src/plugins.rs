@@ -16,9 +16,9 @@ pub struct Plugins {
     connectors: Registry<ConnectorMaker>,
     converters: Registry<fn() -> Box<dyn Converter>>,
     header_converters: Registry<fn() -> Box<dyn HeaderConverter>>,
-    config_providers: Registry<fn() -> Box<dyn ConfigProvider>>,
     transformations: Registry<MakeTransformation>,
     predicates: Registry<MakePredicate>,
+    config_providers: Registry<fn() -> Box<dyn ConfigProvider>>,
 }
 
 type Registry<T> = BTreeMap<&'static str, T>;
@@ -82,15 +82,6 @@ impl Plugins {
         make: fn() -> Box<dyn HeaderConverter>,
     ) -> &mut Self {
         self.header_converters.insert(class, make);
-        self
-    }
-
-    pub fn config_provider(
-        &mut self,
-        class: &'static str,
-        make: fn() -> Box<dyn ConfigProvider>,
-    ) -> &mut Self {
-        self.config_providers.insert(class, make);
         self
     }
 
@@ -169,6 +160,15 @@ impl Plugins {
             .or_else(|| class(&self.transformations, name, "Transformation"))
             .or_else(|| class(&self.predicates, name, "Predicate"))
             .or_else(|| class(&self.config_providers, name, "ConfigProvider"))
+    }
+
+    pub fn config_provider(
+        &mut self,
+        class: &'static str,
+        make: fn() -> Box<dyn ConfigProvider>,
+    ) -> &mut Self {
+        self.config_providers.insert(class, make);
+        self
     }
 
     /// A new connector of that class.

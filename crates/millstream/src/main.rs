@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         _ => Level::INFO,
     });
     match cli.command {
-        Command::Quickstart(args) => quickstart::run(&args).into(),
+        Command::Quickstart(args) => quickstart::run(&args, &secrets).into(),
         Command::Standalone(args) => standalone::run(&args, &secrets).into(),
         Command::Transform(args) => transform::run(&args).into(),
         Command::Kafka(args) => kafka::run(&args).into(),

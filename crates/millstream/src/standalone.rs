@@ -74,12 +74,13 @@ async fn run_worker(
     mut signals: Signals,
     begin: Instant,
 ) -> Exit {
-    let config = match read_worker(&args.worker, &plugins(), secrets) {
+    let plugins = plugins();
+    let config = match read_worker(&args.worker, &plugins, secrets) {
         Ok(config) => config,
         Err(message) => return fail(Exit::WorkerFailed, &message),
     };
     let opened = tokio::select! {
-        opened = open_worker(config, data) => opened,
+        opened = open_worker(config, plugins, data) => opened,
         () = signals.first() => return Exit::Success,
     };
     let (mut worker, requests) = match opened {
@@ -111,6 +112,7 @@ async fn run_worker(
 /// Fails: with a sentence that names the file or the broker.
 pub async fn open_worker(
     config: WorkerConfig,
+    plugins: Plugins,
     data: Handle,
 ) -> Result<(Worker, mpsc::UnboundedReceiver<ConnectorRequest>), String> {
     let offsets = FileOffsetBackingStore::open(&config.offset_storage_file)
@@ -119,7 +121,7 @@ pub async fn open_worker(
     info!(cluster_id = cluster, "connected to Kafka");
     Ok(Worker::new(WorkerParts {
         config,
-        plugins: Arc::new(plugins()),
+        plugins: Arc::new(plugins),
         offsets: Arc::new(offsets),
         connect: Arc::new(Client::connect),
         listener: Arc::new(LoggedStatus),

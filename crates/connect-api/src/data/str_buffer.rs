@@ -1,4 +1,4 @@
-//! Texts that are made per record, as slices of a buffer that many records share.
+//! Texts that are made per record, as slices of a buffer that many records share, unless they are short.
 
 use super::Str;
 use bytes::BytesMut;
@@ -25,6 +25,11 @@ impl StrBuffer {
     pub fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Str {
         self.scratch.clear();
         write(&mut self.scratch);
+        if let Ok(text) = std::str::from_utf8(&self.scratch)
+            && let Some(text) = Str::inline(text)
+        {
+            return text;
+        }
         let length = self.scratch.len();
         if self.shared.capacity() < length {
             self.shared = BytesMut::with_capacity(SHARED_BYTES.max(length));

@@ -6,7 +6,7 @@
 //! all payloads of one schema get the name of the first route. Ours have their own.
 
 use super::envelope::{
-    AFTER, OPERATION, class_cast, index_of, index_of_type, is_envelope, no_field, null_in_required,
+    AFTER, OPERATION, check_put_of, class_cast, index_of, index_of_type, is_envelope, no_field,
     require_struct,
 };
 use super::event_router_config::{Config, InvalidOperation, Placement, SETTINGS};
@@ -405,13 +405,8 @@ impl RowPlan {
             match placement {
                 Placement::Envelope => {
                     let value = row.value_or_default(column).clone();
-                    if value.is_null() && !row.schema().fields()[column].schema.is_optional() {
-                        return Err(null_in_required(row.schema(), column));
-                    }
-                    if let Value::Struct(inner) = &value {
-                        inner.validate()?;
-                    }
                     if let Some(envelope) = envelope.as_deref_mut() {
+                        check_put_of(envelope.schema(), in_envelope, &value)?;
                         envelope.values_mut()[in_envelope] = value;
                         in_envelope += 1;
                     }

@@ -9,15 +9,15 @@ use connect_api::{ConnectError, Result};
 use std::sync::Arc;
 
 /// What a record has to put into new fields.
-pub struct Inserted {
-    pub topic: Str,
+pub struct Inserted<'a> {
+    pub topic: &'a Str,
     pub partition: Option<i32>,
     pub offset: i64,
     pub timestamp: Option<i64>,
-    pub fixed: Str,
+    pub fixed: &'a Str,
 }
 
-impl Inserted {
+impl Inserted<'_> {
     /// Null where the record has none. Without schema a timestamp is a number.
     #[inline]
     fn value(&self, source: Source, timestamp: fn(i64) -> Value) -> Value {
@@ -86,7 +86,7 @@ impl Places {
     }
 
     /// Puts the values that there are; those that are null are left out.
-    pub fn put_into_map(&mut self, map: &mut Map, inserted: &Inserted) -> Result<()> {
+    pub fn put_into_map(&mut self, map: &mut Map, inserted: &Inserted<'_>) -> Result<()> {
         self.root.put_into_map(map, inserted)
     }
 }
@@ -190,7 +190,7 @@ impl StructPlan {
         })
     }
 
-    pub fn run(&self, fields: &mut Struct, inserted: &Inserted) -> Result<()> {
+    pub fn run(&self, fields: &mut Struct, inserted: &Inserted<'_>) -> Result<()> {
         let values = fields.values_mut();
         for (index, default) in &self.nulls {
             let value = &mut values[*index];
@@ -266,7 +266,7 @@ fn bit(source: Source) -> u8 {
 }
 
 impl Node {
-    fn put_into_map(&mut self, map: &mut Map, inserted: &Inserted) -> Result<()> {
+    fn put_into_map(&mut self, map: &mut Map, inserted: &Inserted<'_>) -> Result<()> {
         let Self { entries, shapes } = self;
         let present = inserted.present();
         let shapes = shapes.get(map.shared_keys(), |_| Ok(Shapes::default()))?;
