@@ -68,7 +68,12 @@ const CRATES: &[(&str, &[&str])] = &[
     // kafka-wire: the checks of a broker send batches, sound and spoilt ones.
     (
         TESTKIT,
-        &["connect-api", "connect-config", "connect-envelope", "kafka-wire"],
+        &[
+            "connect-api",
+            "connect-config",
+            "connect-envelope",
+            "kafka-wire",
+        ],
     ),
     ("xtask", &[TESTKIT]),
 ];

@@ -74,7 +74,10 @@ pub struct ConnectorConfig {
     pub dead_letter_replication_factor: i16,
     /// Whether letters say what failed.
     pub dead_letter_context_headers: bool,
+    /// References replaced.
     pub originals: Properties,
+    /// The keys whose values had references, with the texts as they were written.
+    pub references: Properties,
 }
 
 /// What a sink reads.
@@ -138,6 +141,7 @@ impl ConnectorConfig {
             dead_letter_replication_factor: dead_letters.replication_factor,
             dead_letter_context_headers: dead_letters.context_headers,
             originals: properties.clone(),
+            references: Properties::new(),
         })
     }
 
@@ -157,6 +161,7 @@ impl ConnectorConfig {
             dead_letter_replication_factor: 3,
             dead_letter_context_headers: false,
             originals: Properties::default(),
+            references: Properties::new(),
         }
     }
 }

@@ -164,6 +164,7 @@ impl Plugins {
             .or_else(|| class(&self.header_converters, name, "HeaderConverter"))
             .or_else(|| class(&self.transformations, name, "Transformation"))
             .or_else(|| class(&self.predicates, name, "Predicate"))
+            .or_else(|| class(&self.config_providers, name, "ConfigProvider"))
     }
 
     pub fn config_provider(

@@ -6,6 +6,8 @@
 //! Source: `AbstractWorkerSourceTask`, `WorkerSourceTask` in apache/kafka, connect/runtime.
 
 use crate::chain::TransformationChain;
+use crate::config_providers::TaskConfig;
+use crate::connector_config::ConnectorConfig;
 use crate::conversion::{Converters, SourceConversion};
 use crate::errors::{Again, Failure, Retries, Stage, Tolerance, Which};
 use crate::offsets::ConnectorOffsets;
@@ -51,8 +53,7 @@ pub struct Parts {
     pub id: ConnectorTaskId,
     pub task: Box<dyn SourceTask>,
     pub task_config: Properties,
-    /// The connector's configuration.
-    pub connector: Properties,
+    pub config: ConnectorConfig,
     /// Client properties of the producer.
     pub producer: Properties,
     pub converters: Converters,
@@ -94,14 +95,21 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let made = Producer::new(client.clone(), &parsed.settings);
     let (producer, acknowledgements) =
         made.map_err(|cause| ConnectError::config("cannot make the producer").caused_by(cause))?;
-    let creation =
-        TopicCreation::parse(&parts.connector, parts.worker.config.topic_creation_enable)?;
+    let creation = TopicCreation::parse(
+        &parts.config.originals,
+        parts.worker.config.topic_creation_enable,
+    )?;
     let topic_creator = creation.map(|creation| {
         let client_id = format!("connector-adminclient-{}", parts.id);
-        TopicCreator::new(creation, &parts.worker, &parts.connector, &client_id)
+        TopicCreator::new(creation, &parts.worker, &parts.config.originals, &client_id)
     });
     let context = Arc::new(Context {
-        config: parts.task_config.clone(),
+        config: TaskConfig::new(
+            parts.task_config.clone(),
+            &parts.config.originals,
+            &parts.config.references,
+            parts.worker.config.providers.clone(),
+        ),
         offsets: parts.offsets.clone(),
     });
     let wants_commit_record = parts.task.wants_commit_record();
@@ -178,13 +186,13 @@ pub async fn wait_while_paused(
 }
 
 struct Context {
-    config: Properties,
+    config: TaskConfig,
     offsets: Arc<ConnectorOffsets>,
 }
 
 impl SourceTaskContext for Context {
     fn configs(&self) -> Properties {
-        self.config.clone()
+        self.config.fresh()
     }
 
     fn offset_storage_reader(&self) -> Arc<dyn OffsetStorageReader> {
@@ -413,7 +421,13 @@ impl SourceLoop {
                         *last_topic = Some((record.topic.clone(), *topic));
                         *topic
                     }
-                    None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
+                    None => {
+                        // As in Java, no topic is looked for, or created, for a record that goes nowhere.
+                        return Ok(match conversion.convert(record) {
+                            Ok(_) => Appended::UntilUnknownTopic(record.topic.clone()),
+                            Err(failure) => Appended::UntilFailure(failure),
+                        });
+                    }
                 },
             };
             let encoded = match conversion.convert(record) {

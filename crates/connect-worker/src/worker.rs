@@ -517,7 +517,7 @@ impl Worker {
                         id,
                         task,
                         task_config,
-                        connector: config.originals.clone(),
+                        config,
                         producer,
                         converters,
                         chain,

@@ -6,7 +6,7 @@
 //! tasks go on with the old values. Here the tasks start anew when the configuration has changed.
 
 use super::{CONNECTOR_CALL_MAX, Life, RunningConnector, Worker, WorkerParts, check, run_plugin};
-use crate::config_providers::Answer;
+use crate::config_providers::{Answer, references_of};
 use crate::config_watch::Watch;
 use crate::connector_config::{CONFIG_ACTION_RELOAD, ConnectorConfig};
 use crate::plugins::AnyConnector;
@@ -47,9 +47,10 @@ impl Worker {
         let work = async move {
             let providers = &parts.config.providers;
             let resolved = providers.resolve(&copy)?;
-            let (config, connector, mut warnings) = check(&parts, &resolved.properties)
+            let (mut config, connector, mut warnings) = check(&parts, &resolved.properties)
                 .map_err(|errors| providers.secrets().hide_in(&errors))?;
             warnings.extend(resolved.warnings);
+            config.references = references_of(&copy);
             Ok::<_, connect_config::ConfigErrors>(Prepared {
                 config,
                 connector,
