@@ -62,7 +62,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     (
         TESTKIT,
-        &["connect-api", "connect-config", "connect-envelope"],
+        // The last three for the cluster under a seed.
+        &[
+            "connect-api",
+            "connect-config",
+            "connect-envelope",
+            "kafka-client",
+            "kafka-embedded",
+            "kafka-wire",
+        ],
     ),
     ("xtask", &[TESTKIT]),
 ];

@@ -187,6 +187,7 @@ pub(crate) async fn keep_time(broker: Arc<Broker>) {
             }
         };
         tokio::select! {
+            biased;
             () = sleep => {}
             () = broker.earlier.notified() => {}
         }
