@@ -60,9 +60,10 @@ const CRATES: &[(&str, &[&str])] = &[
             "kafka-embedded",
         ],
     ),
+    // kafka-wire: the checks of a broker send batches, sound and spoilt ones. kafka-client and
+    // kafka-embedded: the cluster under a seed.
     (
         TESTKIT,
-        // The last three for the cluster under a seed.
         &[
             "connect-api",
             "connect-config",

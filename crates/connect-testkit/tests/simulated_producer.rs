@@ -105,8 +105,14 @@ fn plan(chance: &mut Chance, delivery: Delivery) -> Plan {
             "max.in.flight.requests.per.connection",
             in_flight.to_string(),
         ),
-        ("batch.size", chance.pick(&[0, 100, 400, 16_384]).to_string()),
-        ("buffer.memory", chance.pick(&[4_000, 33_554_432]).to_string()),
+        (
+            "batch.size",
+            chance.pick(&[0, 100, 400, 16_384]).to_string(),
+        ),
+        (
+            "buffer.memory",
+            chance.pick(&[4_000, 33_554_432]).to_string(),
+        ),
         ("linger.ms", linger_ms.to_string()),
         ("compression.type", compression.to_owned()),
         ("request.timeout.ms", request_timeout_ms.to_string()),
@@ -173,7 +179,14 @@ async fn feed(
                 stream: partition as u32,
                 number: appended[partition as usize],
             };
-            append(&mut producer, &mut acknowledgements, &mut acknowledged, topic, token).await;
+            append(
+                &mut producer,
+                &mut acknowledgements,
+                &mut acknowledged,
+                topic,
+                token,
+            )
+            .await;
             appended[partition as usize] += 1;
         }
         left -= burst;
@@ -211,8 +224,12 @@ async fn append(
         match outcome {
             Ok(partition) => return assert_eq!(partition, token.stream as i32),
             Err(AppendError::Full) => {
-                acknowledgements.try_recv(acknowledged);
-                producer.ready().await.expect("there is room in the end");
+                // Acknowledgements that nobody takes use up memory too.
+                tokio::select! {
+                    biased;
+                    ready = producer.ready() => ready.expect("there is room in the end"),
+                    true = acknowledgements.recv(acknowledged) => {}
+                }
             }
             Err(AppendError::UnknownPartition(_)) => producer
                 .await_partition(topic, token.stream as i32)
@@ -252,7 +269,10 @@ async fn check(plan: &Plan, onlooker: &Onlooker, acknowledged: &[Acknowledged]) 
         let mut by_number = BTreeMap::new();
         for (number, written) in told {
             let before = by_number.insert(number, written);
-            assert!(before.is_none(), "{number} of {partition} is acknowledged twice");
+            assert!(
+                before.is_none(),
+                "{number} of {partition} is acknowledged twice"
+            );
         }
         count += by_number.len() as u64;
         check_partition(plan, partition, &log, &by_number);

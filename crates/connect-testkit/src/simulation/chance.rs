@@ -59,9 +59,7 @@ mod tests {
     fn a_seed_fixes_the_choices_and_a_fork_is_apart() {
         let choices = |seed| {
             let mut chance = Chance::new(seed);
-            (0..20)
-                .map(|_| chance.within(3..=7))
-                .collect::<Vec<_>>()
+            (0..20).map(|_| chance.within(3..=7)).collect::<Vec<_>>()
         };
         assert_eq!(choices(1), choices(1));
         assert_ne!(choices(1), choices(2));

@@ -75,7 +75,10 @@ pub(super) fn fault(api: ApiKey, version: i16, chance: &mut Chance) -> Option<Fa
             Instead(UNKNOWN_TOPIC_OR_PARTITION),
             Instead(OFFSET_NOT_AVAILABLE),
         ],
-        ApiKey::Metadata => &[After(LEADER_NOT_AVAILABLE), After(UNKNOWN_TOPIC_OR_PARTITION)],
+        ApiKey::Metadata => &[
+            After(LEADER_NOT_AVAILABLE),
+            After(UNKNOWN_TOPIC_OR_PARTITION),
+        ],
         ApiKey::FindCoordinator => &[Instead(COORDINATOR_NOT_AVAILABLE)],
         ApiKey::JoinGroup | ApiKey::LeaveGroup | ApiKey::OffsetFetch => &coordinator,
         ApiKey::SyncGroup => &[
@@ -174,14 +177,8 @@ pub(super) fn answer_with(api: ApiKey, version: i16, body: Bytes, code: i16) -> 
                 version,
             )
         }
-        ApiKey::SyncGroup => encoded(
-            &SyncGroupResponse::default().with_error_code(code),
-            version,
-        ),
-        ApiKey::Heartbeat => encoded(
-            &HeartbeatResponse::default().with_error_code(code),
-            version,
-        ),
+        ApiKey::SyncGroup => encoded(&SyncGroupResponse::default().with_error_code(code), version),
+        ApiKey::Heartbeat => encoded(&HeartbeatResponse::default().with_error_code(code), version),
         ApiKey::LeaveGroup => encoded(
             &LeaveGroupResponse::default().with_error_code(code),
             version,
@@ -261,7 +258,11 @@ pub(super) fn rewritten(api: ApiKey, version: i16, body: Bytes, code: i16) -> Op
         }
         ApiKey::Metadata => {
             let mut answer: MetadataResponse = decoded(body, version)?;
-            for topic in answer.topics.iter_mut().filter(|topic| topic.error_code == 0) {
+            for topic in answer
+                .topics
+                .iter_mut()
+                .filter(|topic| topic.error_code == 0)
+            {
                 match code {
                     LEADER_NOT_AVAILABLE => {
                         for partition in &mut topic.partitions {
@@ -290,7 +291,11 @@ pub(super) fn rewritten(api: ApiKey, version: i16, body: Bytes, code: i16) -> Op
         }
         ApiKey::CreateTopics => {
             let mut answer: CreateTopicsResponse = decoded(body, version)?;
-            for topic in answer.topics.iter_mut().filter(|topic| topic.error_code == 0) {
+            for topic in answer
+                .topics
+                .iter_mut()
+                .filter(|topic| topic.error_code == 0)
+            {
                 *topic = CreatableTopicResult::default()
                     .with_name(topic.name.clone())
                     .with_error_code(code);

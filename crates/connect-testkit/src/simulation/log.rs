@@ -89,9 +89,7 @@ impl SimulatedLog {
         self.starts += 1;
         // A directory is read on another thread; meanwhile nobody here has anything to do.
         settle().await;
-        let handle = kafka_embedded::start(config)
-            .await
-            .expect("the log starts");
+        let handle = kafka_embedded::start(config).await.expect("the log starts");
         self.trace.note(format_args!("log: started"));
         self.network.plug(handle);
     }

@@ -66,7 +66,10 @@ impl Onlooker {
 
     /// Every record of a partition, in order.
     pub async fn read(&self, topic: &str, partition: i32) -> Vec<Stored> {
-        let metadata = self.client.refresh_metadata(Refresh::Topics(&[topic])).await;
+        let metadata = self
+            .client
+            .refresh_metadata(Refresh::Topics(&[topic]))
+            .await;
         let metadata = metadata.expect("the log answers the onlooker");
         let Some((leader, _)) = metadata.leader(topic, partition) else {
             return Vec::new();
@@ -89,7 +92,10 @@ impl Onlooker {
             let answer = self.client.request(Target::Broker(leader), &request).await;
             let mut answer = answer.expect("the log answers the onlooker");
             let data = answer.responses.remove(0).partitions.remove(0);
-            assert_eq!(data.error_code, 0, "fetch of {topic}-{partition} at {offset}");
+            assert_eq!(
+                data.error_code, 0,
+                "fetch of {topic}-{partition} at {offset}"
+            );
             for batch in RecordBatches::new(data.records.unwrap_or_default()) {
                 let batch = batch.expect("the log has good batches");
                 let decoded = batch

@@ -107,10 +107,10 @@ pub(super) async fn run(network: Network, trace: Trace, ends: Ends, chance: Chan
     let (mut from_client, mut from_log) = (BytesMut::new(), BytesMut::new());
     let mut log_open = true;
     loop {
-        relay.deliver(near.as_mut(), &mut far).await;
         if relay.hung_up {
             near = None;
         }
+        relay.deliver(near.as_mut(), &mut far).await;
         let nothing_more = match (&near, log_open) {
             (None, _) => relay.to_log.is_empty(),
             (_, false) => relay.to_client.is_empty(),
@@ -177,16 +177,18 @@ impl Relay {
                 None => {}
             }
         }
-        if let Some(near) = near {
-            while let Some((due, _)) = self.to_client.front()
-                && *due <= now
-                && !self.over
-            {
-                let Some((_, frame)) = self.to_client.pop_front() else {
-                    break;
-                };
-                _ = write(near, &frame).await;
-            }
+        let Some(near) = near else {
+            self.to_client.clear();
+            return;
+        };
+        while let Some((due, _)) = self.to_client.front()
+            && *due <= now
+            && !self.over
+        {
+            let Some((_, frame)) = self.to_client.pop_front() else {
+                break;
+            };
+            _ = write(near, &frame).await;
         }
     }
 
@@ -370,4 +372,3 @@ async fn write(stream: &mut DuplexStream, frame: &[u8]) -> std::io::Result<()> {
     stream.write_all(&length.to_be_bytes()).await?;
     stream.write_all(frame).await
 }
-

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::panic;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const SEEDS: u64 = 2_000;
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
 
 /// A run that takes longer spins. Time on the wall.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How many seeds: all scenarios together.
 const SEEDS_VARIABLE: &str = "MILLSTREAM_SIM_SEEDS";
@@ -129,7 +129,11 @@ impl Scenario {
         });
         let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some((seed, said)) = failed {
-            panic!("{said}\nseed {seed} of {} failed\n{}", self.test, self.replay(seed));
+            panic!(
+                "{said}\nseed {seed} of {} failed\n{}",
+                self.test,
+                self.replay(seed)
+            );
         }
     }
 
@@ -145,7 +149,8 @@ impl Scenario {
             let first: Vec<&str> = first.lines().collect();
             let second: Vec<&str> = second.lines().collect();
             assert!(first.len() > 10, "a run without events: {first:?}");
-            let differs = (0..first.len().max(second.len())).find(|at| first.get(*at) != second.get(*at));
+            let differs =
+                (0..first.len().max(second.len())).find(|at| first.get(*at) != second.get(*at));
             if let Some(at) = differs {
                 panic!(
                     "{} does not repeat with seed {seed}; after\n{}\nonce\n{:?}\nonce\n{:?}",
@@ -226,10 +231,11 @@ fn outcome_of<F: Future<Output = ()> + 'static>(
 ) -> Outcome {
     hear_of_panics();
     let (sender, receiver) = std::sync::mpsc::channel();
+    // Kept outside of the run, which may panic or never end.
+    let kept: Arc<OnceLock<Trace>> = Arc::default();
+    let keep = kept.clone();
     let run = move || {
         ambience::simulate(seed);
-        // Kept outside of the run, which may panic.
-        let kept: Cell<Option<Trace>> = Cell::new(None);
         let failure = panic::catch_unwind(panic::AssertUnwindSafe(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
@@ -239,7 +245,7 @@ fn outcome_of<F: Future<Output = ()> + 'static>(
             runtime.block_on(async {
                 ambience::begin();
                 let simulation = Simulation::new(seed, lines == Lines::All);
-                kept.set(Some(simulation.trace.clone()));
+                _ = keep.set(simulation.trace.clone());
                 if tokio::time::timeout(LONGEST_RUN, body(simulation))
                     .await
                     .is_err()
@@ -255,27 +261,22 @@ fn outcome_of<F: Future<Output = ()> + 'static>(
             Ok(()) => FIRST_PANIC.take(),
             Err(payload) => Some(FIRST_PANIC.take().unwrap_or_else(|| said(&*payload))),
         };
-        let trace = kept.take();
-        let outcome = Outcome {
-            hash: trace.as_ref().map_or(0, Trace::hash),
-            trace: trace.map(|trace| trace.take_lines()).unwrap_or_default(),
-            failure,
-        };
         // Whoever waited too long is gone.
-        _ = sender.send(outcome);
+        _ = sender.send(failure);
     };
     let thread = thread::Builder::new().name(format!("seed {seed}"));
     thread.spawn(run).expect("a thread");
-    match receiver.recv_timeout(LONGEST_WAIT) {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome {
-            hash: 0,
-            trace: Vec::new(),
-            failure: Some(format!(
-                "it spins: it is not over after {} s on the wall",
-                LONGEST_WAIT.as_secs()
-            )),
-        },
+    let failure = receiver.recv_timeout(LONGEST_WAIT).unwrap_or_else(|_| {
+        let seconds = LONGEST_WAIT.as_secs();
+        Some(format!(
+            "it spins: it is not over after {seconds} s on the wall"
+        ))
+    });
+    let trace = kept.get();
+    Outcome {
+        hash: trace.map_or(0, Trace::hash),
+        trace: trace.map(Trace::take_lines).unwrap_or_default(),
+        failure,
     }
 }
 
@@ -298,7 +299,9 @@ fn hear_of_panics() {
 }
 
 fn said(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic".to_owned())
 }

@@ -14,6 +14,9 @@ use super::state::{Member, Membership, State};
 
 /// The only type of group here; Kafka's own others need the newer protocol.
 const CLASSIC: &str = "classic";
+/// Read, delete, describe, describe and alter configs: bits 3, 6, 8, 10 and 11, as Apache Kafka
+/// without an authorizer answers.
+const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 /// From this version an unknown group is an error; before it is a group in state `Dead`.
 const DESCRIBE_MISSES_GROUPS: i16 = 6;
 
@@ -51,6 +54,15 @@ pub(super) fn unknown(group: &GroupId, version: i16) -> DescribedGroup {
     }
     dead.with_error_code(Code::GroupIdNotFound.code())
         .with_error_message(Some(text(&format!("Group {} not found.", group.as_str()))))
+}
+
+/// Adds what the caller may do, which is everything. Only versions from 3 can ask for it.
+pub(super) fn with_operations(group: DescribedGroup) -> DescribedGroup {
+    if group.error_code == 0 {
+        group.with_authorized_operations(ALL_OPERATIONS)
+    } else {
+        group
+    }
 }
 
 /// Bytes of members are shown while the group is stable: before, they are on their way.

@@ -61,6 +61,33 @@ fn states_as_admin_clients_see_them() {
 }
 
 #[test]
+fn who_asks_may_do_everything() {
+    let mut world = World::new();
+    world.commit("g", -1, "");
+    let names = ["g", "nobody's"].map(|name| GroupId(text(name)));
+    for version in 3..=6 {
+        let request = DescribeGroupsRequest::default()
+            .with_groups(names.to_vec())
+            .with_include_authorized_operations(true);
+        let ticket = world.call(version, |groups, call, effects| {
+            groups.describe_groups(call, &request, effects)
+        });
+        let Answer::DescribeGroups(answer) = &world.answers[&ticket] else {
+            panic!()
+        };
+        let operations: Vec<i32> = answer
+            .groups
+            .iter()
+            .map(|group| group.authorized_operations)
+            .collect();
+        assert_eq!(
+            operations,
+            [3400, if version < 6 { 3400 } else { i32::MIN }]
+        );
+    }
+}
+
+#[test]
 fn listing_with_filters() {
     let mut world = World::new();
     world.stable_group("active", 1);
