@@ -79,6 +79,8 @@ struct Relay {
     to_client: VecDeque<(Instant, Bytes)>,
     /// The client sees a broken connection; what is under way to the log still arrives.
     hung_up: bool,
+    /// A request broke the connection before it arrived, and so will those after it.
+    doomed: bool,
     /// Both sides see a broken connection.
     over: bool,
 }
@@ -102,6 +104,7 @@ pub(super) async fn run(network: Network, trace: Trace, ends: Ends, chance: Chan
         to_log: VecDeque::new(),
         to_client: VecDeque::new(),
         hung_up: false,
+        doomed: false,
         over: false,
     };
     let (mut from_client, mut from_log) = (BytesMut::new(), BytesMut::new());
@@ -226,7 +229,7 @@ impl Relay {
     }
 
     fn on_request(&mut self, frame: Bytes) {
-        if self.hung_up {
+        if self.hung_up || self.doomed {
             return;
         }
         let Some((api, header, body)) = head_of(&frame) else {
@@ -254,6 +257,7 @@ impl Relay {
         let answer = match fate {
             Fate::LostBefore => {
                 self.to_log.push_back((due, Parcel::Break));
+                self.doomed = true;
                 return;
             }
             Fate::Orphaned => {
