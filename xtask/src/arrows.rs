@@ -65,13 +65,16 @@ const CRATES: &[(&str, &[&str])] = &[
             "kafka-embedded",
         ],
     ),
-    // kafka-wire: the checks of a broker send batches, sound and spoilt ones.
+    // kafka-wire: the checks of a broker send batches, sound and spoilt ones. kafka-client and
+    // kafka-embedded: the cluster under a seed.
     (
         TESTKIT,
         &[
             "connect-api",
             "connect-config",
             "connect-envelope",
+            "kafka-client",
+            "kafka-embedded",
             "kafka-wire",
         ],
     ),
