@@ -37,12 +37,32 @@ pub const DLQ_REPLICATION_FACTOR: Key<i16> =
     Key::new("errors.deadletterqueue.topic.replication.factor");
 pub const DLQ_CONTEXT_HEADERS: Key<bool> =
     Key::new("errors.deadletterqueue.context.headers.enable");
+pub const PUT_BISECT: Key<PutBisect> = Key::new("millstream.errors.put.bisect");
 pub const TOPIC_CREATION_GROUPS: Key<Vec<String>> = Key::new("topic.creation.groups");
 pub const EXACTLY_ONCE_SUPPORT: Key<String> = Key::new("exactly.once.support");
 pub const TRANSACTION_BOUNDARY: Key<String> = Key::new("transaction.boundary");
 pub const TRANSACTION_BOUNDARY_INTERVAL_MS: Key<Option<i64>> =
     Key::new("transaction.boundary.interval.ms");
 pub const OFFSETS_STORAGE_TOPIC: Key<Option<String>> = Key::new("offsets.storage.topic");
+
+/// Millstream's own: what happens to a batch in which a sink's `put` finds fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutBisect {
+    /// The task fails, as in Java.
+    Off,
+    /// Only the guilty records are left out, the others are written once; only for connectors that can.
+    Once,
+    /// The same for all connectors; what a `put` that failed has written may be written again.
+    AtLeastOnce,
+}
+
+impl ConfigEnum for PutBisect {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("off", Self::Off),
+        ("once", Self::Once),
+        ("at-least-once", Self::AtLeastOnce),
+    ];
+}
 
 /// What happens to a record that cannot be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +94,8 @@ pub struct ConnectorConfig {
     pub dead_letter_replication_factor: i16,
     /// Whether letters say what failed.
     pub dead_letter_context_headers: bool,
+    /// Of a sink.
+    pub put_bisect: PutBisect,
     pub originals: Properties,
 }
 
@@ -182,6 +204,11 @@ fn sink_def() -> ConfigDef {
                 .importance(Medium)
                 .doc("Whether its records say what failed."),
         )
+        .define(PUT_BISECT.default(PutBisect::Off).importance(Medium).doc(
+            "With errors.tolerance=all, when put fails with a data error. off: the task fails, as in Kafka Connect. \
+             once: the batch is offered in parts, so that only the guilty records are left out; for connectors that \
+             write nothing when put fails. at-least-once: the same for all connectors, which may write records twice.",
+        ))
 }
 
 fn source_def() -> ConfigDef {
@@ -253,6 +280,10 @@ impl ConnectorConfig {
                 return Err(errors);
             }
         };
+        let put_bisect = match connector {
+            AnyConnector::Sink(_) => parsed.get(PUT_BISECT),
+            AnyConnector::Source(_) => PutBisect::Off,
+        };
         let dead_letters = match connector {
             AnyConnector::Sink(_) => DeadLetters::of(&parsed),
             AnyConnector::Source(_) => DeadLetters::NONE,
@@ -277,6 +308,7 @@ impl ConnectorConfig {
             dead_letter_topic: dead_letters.topic,
             dead_letter_replication_factor: dead_letters.replication_factor,
             dead_letter_context_headers: dead_letters.context_headers,
+            put_bisect,
             originals: properties.clone(),
         })
     }
@@ -296,6 +328,7 @@ impl ConnectorConfig {
             dead_letter_topic: None,
             dead_letter_replication_factor: 3,
             dead_letter_context_headers: false,
+            put_bisect: PutBisect::Off,
             originals: Properties::default(),
         }
     }

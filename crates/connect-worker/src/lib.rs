@@ -11,6 +11,7 @@ mod source_commits;
 mod source_task;
 mod submitted_records;
 
+mod sink_batch;
 mod sink_context;
 mod sink_offsets;
 mod sink_task;

@@ -480,7 +480,7 @@ impl SourceLoop {
                     return Ok(Flow::GoOn);
                 };
                 let which = Which::of_source(&record);
-                self.tolerance.failed(failure.operation(), which, again)?;
+                self.tolerance.failed(failure, which, again)?;
                 if self.wants_commit_record {
                     self.dropped.push(record);
                 }

@@ -5,7 +5,7 @@
 //! A task without transforms pays a comparison per batch.
 
 use crate::chain::{StageError, TransformationChain};
-use crate::errors::{Again, FailedOperation, Stage, Tolerance, Which};
+use crate::errors::{Again, Failure, Stage, Tolerance, Which};
 use crate::task::Target;
 use connect_api::{
     ConnectRecord, Origin, Outcome, Result, SinkRecord, SourceRecord, TopicPartition,
@@ -76,12 +76,12 @@ impl Guarded {
     /// Fails: when that is not tolerated.
     fn leave_out(&self, failed: (StageError, Again), which: Which<'_>) -> Result<Passed> {
         let (failed, again) = failed;
-        let operation = FailedOperation {
+        let failure = Failure {
             stage: Stage::Transformation,
             class: failed.class,
-            error: &failed.error,
+            error: failed.error,
         };
-        self.tolerance.failed(operation, which, again)?;
+        self.tolerance.failed(failure, which, again)?;
         Ok(Passed::Out)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Lives here, in the order of a first reading: which operation on which record failed, and what is decided about it
 //! ([`Tolerance`]). Beside it: when to try again (`retry`), how many failures are too many (`limit`), letters and
-//! their queue (`letter`, `dead_letter_queue`), counts for metrics (`counts`).
+//! their queue (`letter`, `dead_letter_queue`), traces as Java has them (`trace`), counts for metrics (`counts`).
 //! Source: `RetryWithToleranceOperator`, `LogReporter`, `DeadLetterQueueReporter` in apache/kafka, connect/runtime.
 
 mod counts;
@@ -11,21 +11,23 @@ mod letter;
 mod limit;
 mod retry;
 mod tolerance;
+mod trace;
 
 pub use counts::ErrorCounts;
-pub use dead_letter_queue::DeadLetterQueue;
+pub use dead_letter_queue::DeadLetters;
 pub use letter::Letter;
 pub use limit::TolerancePolicy;
 pub use retry::RetryPolicy;
-pub use tolerance::{Again, Retries, Tolerance};
+pub use tolerance::{Again, Retries, SINK_TASK_CLASS, Tolerance};
+pub use trace::{PUT_FAILED, trace_of};
 
 use bytes::Bytes;
 use connect_api::{
-    ConnectError, ConnectRecord, SinkRecord, SourceOffset, SourcePartition, SourceRecord,
-    TimestampType,
+    ConnectError, ConnectRecord, ErrorKind, SinkRecord, SourceOffset, SourcePartition,
+    SourceRecord, TimestampType,
 };
+use kafka_client::ClientError;
 use kafka_client::consumer::RecordView;
-use std::sync::Arc;
 
 /// Where a record failed, by Java's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,27 +57,18 @@ impl Stage {
 #[derive(Debug)]
 pub struct Failure {
     pub stage: Stage,
-    /// The Java class name of what failed.
-    pub class: Arc<str>,
+    /// The full Java class name of what failed.
+    pub class: &'static str,
     pub error: ConnectError,
 }
 
-/// The same, borrowed.
-#[derive(Clone, Copy, Debug)]
-pub struct FailedOperation<'a> {
-    pub stage: Stage,
-    pub class: &'a str,
-    pub error: &'a ConnectError,
-}
-
-impl Failure {
-    pub fn operation(&self) -> FailedOperation<'_> {
-        FailedOperation {
-            stage: self.stage,
-            class: &self.class,
-            error: &self.error,
-        }
-    }
+/// What a client of Kafka that has given up means for its task: what may pass is worth another start.
+pub fn of_client(message: &str, cause: ClientError) -> ConnectError {
+    let kind = match cause.is_retriable() {
+        true => ErrorKind::Retriable,
+        false => ErrorKind::Fatal,
+    };
+    ConnectError::new(kind, message).caused_by(cause)
 }
 
 /// A record as it was consumed.

@@ -5,7 +5,8 @@
 
 use super::letter::Origin;
 use super::limit::ToleranceAccount;
-use super::{ErrorCounts, FailedOperation, Letter, Raw, RetryPolicy, Stage, Which};
+use super::trace::TOLERANCE_EXCEEDED;
+use super::{ErrorCounts, Failure, Letter, Raw, RetryPolicy, Stage, Which};
 use crate::connector_config::ConnectorConfig;
 use crate::status::ConnectorTaskId;
 use crate::task::Target;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 /// The class that Java's logs name for a record that a task reports.
-const SINK_TASK_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
+pub const SINK_TASK_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
 
 /// Decides about failed records of one task.
 pub struct Tolerance {
@@ -110,14 +111,9 @@ impl Tolerance {
     /// What becomes of a record after [`Self::again`] said `No` or `GaveUp`.
     ///
     /// Fails: when errors are not tolerated, never with `Retriable`. Otherwise the record is to be left out.
-    pub fn failed(
-        &self,
-        failed: FailedOperation<'_>,
-        record: Which<'_>,
-        again: Again,
-    ) -> Result<()> {
+    pub fn failed(&self, failed: Failure, record: Which<'_>, again: Again) -> Result<()> {
         ErrorCounts::count(&self.counts.errors);
-        self.report(failed, record);
+        self.report(&failed, record);
         if again == Again::GaveUp || self.account().tolerates(Instant::now()) {
             ErrorCounts::count(&self.counts.skipped);
             return Ok(());
@@ -126,35 +122,35 @@ impl Tolerance {
             .with("stage", failed.stage.name())
             .with("class", failed.class)
             .with("record", record.position())
-            .caused_by(failed.error.to_string()))
+            .caused_by(failed.error))
     }
 
     /// The same for a failure that is not tried again, such as a batch that Kafka refused.
     pub fn failed_at_once(
         &self,
         stage: Stage,
-        class: &str,
+        class: &'static str,
         error: ConnectError,
         record: Which<'_>,
     ) -> Result<()> {
         self.counts.failed();
-        let failed = FailedOperation {
+        let failed = Failure {
             stage,
             class,
-            error: &error,
+            error,
         };
         self.failed(failed, record, Again::No)
     }
 
     /// Log and dead letter queue hear of every failure, also of one that ends the task.
-    fn report(&self, failed: FailedOperation<'_>, record: Which<'_>) {
+    fn report(&self, failed: &Failure, record: Which<'_>) {
         if self.log {
             let which = if self.log_messages {
                 format!(", where {}", record.text())
             } else {
                 String::new()
             };
-            let FailedOperation {
+            let Failure {
                 stage,
                 class,
                 error,
@@ -170,7 +166,7 @@ impl Tolerance {
         }
     }
 
-    fn write_letter(&self, outbox: &Outbox, failed: FailedOperation<'_>, record: Which<'_>) {
+    fn write_letter(&self, outbox: &Outbox, failed: &Failure, record: Which<'_>) {
         let Which::Consumed {
             topic,
             partition,
@@ -201,7 +197,7 @@ impl Tolerance {
                 partition: Some(partition),
                 offset: Some(offset),
             };
-            letter.add_context(&self.id, from, &failed);
+            letter.add_context(&self.id, from, failed);
         }
         lock(&outbox.letters).push(letter);
     }
@@ -302,7 +298,7 @@ fn exceeded(kind: ErrorKind) -> ConnectError {
         ErrorKind::Retriable => ErrorKind::Data,
         kind => kind,
     };
-    ConnectError::new(kind, "Tolerance exceeded in error handler")
+    ConnectError::new(kind, TOLERANCE_EXCEEDED)
 }
 
 /// In 0..1; only spreads waits.
