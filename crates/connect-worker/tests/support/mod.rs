@@ -7,6 +7,8 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod plugins;
+pub mod topic;
+pub mod transform;
 
 use connect_backing_store::{MemoryOffsetBackingStore, OffsetBackingStore};
 use connect_config::Properties;
@@ -91,6 +93,9 @@ impl Bench {
             plugins.header_converter(class, *make);
         }
         plugins.source::<ScriptedSource>().sink::<ScriptedSink>();
+        plugins.transformation("test.ScriptedTransform", || {
+            Box::<transform::ScriptedTransform>::default()
+        });
         let (sender, states) = watch::channel(Vec::new());
         let data = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
