@@ -37,6 +37,13 @@ pub const DLQ_REPLICATION_FACTOR: Key<i16> =
     Key::new("errors.deadletterqueue.topic.replication.factor");
 pub const DLQ_CONTEXT_HEADERS: Key<bool> =
     Key::new("errors.deadletterqueue.context.headers.enable");
+/// Millstream's own: the dead letter queue of sources.
+pub const SOURCE_DLQ_TOPIC_NAME: Key<String> =
+    Key::new("millstream.errors.deadletterqueue.topic.name");
+pub const SOURCE_DLQ_REPLICATION_FACTOR: Key<i16> =
+    Key::new("millstream.errors.deadletterqueue.topic.replication.factor");
+pub const SOURCE_DLQ_CONTEXT_HEADERS: Key<bool> =
+    Key::new("millstream.errors.deadletterqueue.context.headers.enable");
 pub const PUT_BISECT: Key<PutBisect> = Key::new("millstream.errors.put.bisect");
 pub const TOPIC_CREATION_GROUPS: Key<Vec<String>> = Key::new("topic.creation.groups");
 pub const EXACTLY_ONCE_SUPPORT: Key<String> = Key::new("exactly.once.support");
@@ -215,6 +222,24 @@ fn source_def() -> ConfigDef {
     use Importance::{Low, Medium};
     common_def()
         .define(
+            SOURCE_DLQ_TOPIC_NAME
+                .default("")
+                .importance(Medium)
+                .doc("Topic for records that cannot be sent. Kafka Connect has none for sources."),
+        )
+        .define(
+            SOURCE_DLQ_REPLICATION_FACTOR
+                .default(3i16)
+                .importance(Medium)
+                .doc("Replication factor of that topic."),
+        )
+        .define(
+            SOURCE_DLQ_CONTEXT_HEADERS
+                .default(true)
+                .importance(Medium)
+                .doc("Whether its records say what failed and where they were read."),
+        )
+        .define(
             TOPIC_CREATION_GROUPS
                 .default(Vec::<String>::new())
                 .importance(Low)
@@ -285,8 +310,16 @@ impl ConnectorConfig {
             AnyConnector::Source(_) => PutBisect::Off,
         };
         let dead_letters = match connector {
-            AnyConnector::Sink(_) => DeadLetters::of(&parsed),
-            AnyConnector::Source(_) => DeadLetters::NONE,
+            AnyConnector::Sink(_) => DeadLetters {
+                topic: topic_in(parsed.get(DLQ_TOPIC_NAME)),
+                replication_factor: parsed.get(DLQ_REPLICATION_FACTOR),
+                context_headers: parsed.get(DLQ_CONTEXT_HEADERS),
+            },
+            AnyConnector::Source(_) => DeadLetters {
+                topic: topic_in(parsed.get(SOURCE_DLQ_TOPIC_NAME)),
+                replication_factor: parsed.get(SOURCE_DLQ_REPLICATION_FACTOR),
+                context_headers: parsed.get(SOURCE_DLQ_CONTEXT_HEADERS),
+            },
         };
         if let Some(Ok(topics)) = &topics
             && let Err(more) = dead_letters.check(topics)
@@ -345,6 +378,12 @@ fn tolerance_of(parsed: &ParsedConfig) -> TolerancePolicy {
     }
 }
 
+/// A blank name is none.
+fn topic_in(name: String) -> Option<String> {
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_string())
+}
+
 /// What a configuration says of its dead letter queue.
 struct DeadLetters {
     topic: Option<String>,
@@ -353,21 +392,6 @@ struct DeadLetters {
 }
 
 impl DeadLetters {
-    const NONE: Self = Self {
-        topic: None,
-        replication_factor: 3,
-        context_headers: false,
-    };
-
-    fn of(parsed: &ParsedConfig) -> Self {
-        let topic = parsed.get(DLQ_TOPIC_NAME).trim().to_string();
-        Self {
-            topic: (!topic.is_empty()).then_some(topic),
-            replication_factor: parsed.get(DLQ_REPLICATION_FACTOR),
-            context_headers: parsed.get(DLQ_CONTEXT_HEADERS),
-        }
-    }
-
     /// Fails: when the queue's topic would be read by the connector itself, with Java's messages.
     fn check(&self, topics: &TopicsChoice) -> Result<(), ConfigErrors> {
         let Some(name) = &self.topic else {

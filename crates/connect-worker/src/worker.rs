@@ -498,6 +498,7 @@ impl Worker {
                         id,
                         task,
                         task_config,
+                        config,
                         producer,
                         converters,
                         chain,

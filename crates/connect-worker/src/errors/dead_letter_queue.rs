@@ -28,10 +28,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// Sends a task's letters, if its connector has a dead letter queue. As in Java a letter that Kafka does not take is
 /// logged and counted, and harms nothing else.
-pub struct DeadLetters {
-    queue: Option<Queue>,
-    tolerance: Arc<Tolerance>,
-}
+pub struct DeadLetters(Option<Queue>);
 
 struct Queue {
     name: String,
@@ -63,17 +60,24 @@ impl DeadLetters {
         worker: &WorkerParts,
         tolerance: Arc<Tolerance>,
     ) -> Result<Self> {
-        let queue = match &config.dead_letter_topic {
-            Some(name) => Some(Queue::open(name.clone(), id, config, worker, &tolerance).await?),
-            None => None,
-        };
-        Ok(Self { queue, tolerance })
+        Ok(match &config.dead_letter_topic {
+            Some(name) => {
+                let queue = Queue::open(name.clone(), id, config, worker, tolerance);
+                Self(Some(queue.await?))
+            }
+            None => Self(None),
+        })
+    }
+
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self(None)
     }
 
     /// Hands what was written since the last call to the producer; waits only while that has no room.
     pub async fn send(&mut self) {
-        if let Some(queue) = &mut self.queue {
-            let letters = self.tolerance.take_letters();
+        if let Some(queue) = &mut self.0 {
+            let letters = queue.tolerance.take_letters();
             if !letters.is_empty() {
                 queue.send(letters).await;
             }
@@ -83,7 +87,7 @@ impl DeadLetters {
     /// Sends, and waits until Kafka has answered for all letters: before offsets are committed past their records.
     pub async fn settle(&mut self) {
         self.send().await;
-        if let Some(queue) = &mut self.queue {
+        if let Some(queue) = &mut self.0 {
             queue.settle().await;
         }
     }
@@ -91,7 +95,7 @@ impl DeadLetters {
     /// Settles within bounds, and ends.
     pub async fn close(&mut self) {
         self.send().await;
-        if let Some(queue) = self.queue.take() {
+        if let Some(queue) = self.0.take() {
             queue.close().await;
         }
     }
@@ -103,7 +107,7 @@ impl Queue {
         id: &ConnectorTaskId,
         config: &ConnectorConfig,
         worker: &WorkerParts,
-        tolerance: &Arc<Tolerance>,
+        tolerance: Arc<Tolerance>,
     ) -> Result<Self> {
         let cannot = |cause: ConnectError| {
             // What may pass, such as brokers that are away, is worth another start.
@@ -137,7 +141,7 @@ impl Queue {
             sent: 0,
             waiting: HashMap::new(),
             again: Vec::new(),
-            tolerance: tolerance.clone(),
+            tolerance,
         })
     }
 
@@ -197,7 +201,7 @@ impl Queue {
     }
 
     async fn settle(&mut self) {
-        loop {
+        while !self.waiting.is_empty() || !self.again.is_empty() {
             self.producer.flush().await;
             while !self.waiting.is_empty() {
                 if !self.acknowledgements.recv(&mut self.arrived).await {
