@@ -37,12 +37,39 @@ pub const DLQ_REPLICATION_FACTOR: Key<i16> =
     Key::new("errors.deadletterqueue.topic.replication.factor");
 pub const DLQ_CONTEXT_HEADERS: Key<bool> =
     Key::new("errors.deadletterqueue.context.headers.enable");
+/// Millstream's own: the dead letter queue of sources.
+pub const SOURCE_DLQ_TOPIC_NAME: Key<String> =
+    Key::new("millstream.errors.deadletterqueue.topic.name");
+pub const SOURCE_DLQ_REPLICATION_FACTOR: Key<i16> =
+    Key::new("millstream.errors.deadletterqueue.topic.replication.factor");
+pub const SOURCE_DLQ_CONTEXT_HEADERS: Key<bool> =
+    Key::new("millstream.errors.deadletterqueue.context.headers.enable");
+pub const PUT_BISECT: Key<PutBisect> = Key::new("millstream.errors.put.bisect");
 pub const TOPIC_CREATION_GROUPS: Key<Vec<String>> = Key::new("topic.creation.groups");
 pub const EXACTLY_ONCE_SUPPORT: Key<String> = Key::new("exactly.once.support");
 pub const TRANSACTION_BOUNDARY: Key<String> = Key::new("transaction.boundary");
 pub const TRANSACTION_BOUNDARY_INTERVAL_MS: Key<Option<i64>> =
     Key::new("transaction.boundary.interval.ms");
 pub const OFFSETS_STORAGE_TOPIC: Key<Option<String>> = Key::new("offsets.storage.topic");
+
+/// Millstream's own: what happens to a batch in which a sink's `put` finds fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutBisect {
+    /// The task fails, as in Java.
+    Off,
+    /// Only the guilty records are left out, the others are written once; only for connectors that can.
+    Once,
+    /// The same for all connectors; what a `put` that failed has written may be written again.
+    AtLeastOnce,
+}
+
+impl ConfigEnum for PutBisect {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("off", Self::Off),
+        ("once", Self::Once),
+        ("at-least-once", Self::AtLeastOnce),
+    ];
+}
 
 /// What happens to a record that cannot be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +101,8 @@ pub struct ConnectorConfig {
     pub dead_letter_replication_factor: i16,
     /// Whether letters say what failed.
     pub dead_letter_context_headers: bool,
+    /// Of a sink.
+    pub put_bisect: PutBisect,
     /// References replaced.
     pub originals: Properties,
     /// The keys whose values had references, with the texts as they were written.
@@ -116,9 +145,13 @@ impl ConnectorConfig {
                 return Err(errors);
             }
         };
+        let put_bisect = match connector {
+            AnyConnector::Sink(_) => parsed.get(PUT_BISECT),
+            AnyConnector::Source(_) => PutBisect::Off,
+        };
         let dead_letters = match connector {
-            AnyConnector::Sink(_) => DeadLetters::of(&parsed),
-            AnyConnector::Source(_) => DeadLetters::NONE,
+            AnyConnector::Sink(_) => DeadLetters::of_sink(&parsed),
+            AnyConnector::Source(_) => DeadLetters::of_source(&parsed),
         };
         if let Some(Ok(topics)) = &topics
             && let Err(more) = dead_letters.check(topics)
@@ -140,6 +173,7 @@ impl ConnectorConfig {
             dead_letter_topic: dead_letters.topic,
             dead_letter_replication_factor: dead_letters.replication_factor,
             dead_letter_context_headers: dead_letters.context_headers,
+            put_bisect,
             originals: properties.clone(),
             references: Properties::new(),
         })
@@ -160,6 +194,7 @@ impl ConnectorConfig {
             dead_letter_topic: None,
             dead_letter_replication_factor: 3,
             dead_letter_context_headers: false,
+            put_bisect: PutBisect::Off,
             originals: Properties::default(),
             references: Properties::new(),
         }
@@ -177,6 +212,12 @@ fn tolerance_of(parsed: &ParsedConfig) -> TolerancePolicy {
     }
 }
 
+/// A blank name is none.
+fn topic_in(name: String) -> Option<String> {
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_string())
+}
+
 /// What a configuration says of its dead letter queue.
 pub struct DeadLetters {
     topic: Option<String>,
@@ -185,18 +226,19 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    const NONE: Self = Self {
-        topic: None,
-        replication_factor: 3,
-        context_headers: false,
-    };
-
-    pub fn of(parsed: &ParsedConfig) -> Self {
-        let topic = parsed.get(DLQ_TOPIC_NAME).trim().to_string();
+    pub fn of_sink(parsed: &ParsedConfig) -> Self {
         Self {
-            topic: (!topic.is_empty()).then_some(topic),
+            topic: topic_in(parsed.get(DLQ_TOPIC_NAME)),
             replication_factor: parsed.get(DLQ_REPLICATION_FACTOR),
             context_headers: parsed.get(DLQ_CONTEXT_HEADERS),
+        }
+    }
+
+    fn of_source(parsed: &ParsedConfig) -> Self {
+        Self {
+            topic: topic_in(parsed.get(SOURCE_DLQ_TOPIC_NAME)),
+            replication_factor: parsed.get(SOURCE_DLQ_REPLICATION_FACTOR),
+            context_headers: parsed.get(SOURCE_DLQ_CONTEXT_HEADERS),
         }
     }
 

@@ -223,12 +223,53 @@ pub fn sink_def() -> ConfigDef {
                 .width(Width::Medium)
                 .display_name("Enable Error Context Headers"),
         )
+        .define(
+            PUT_BISECT
+                .default(PutBisect::Off)
+                .importance(Medium)
+                .doc(
+                    "With errors.tolerance=all, when put fails with a data error. off: the task fails, as in Kafka \
+                     Connect. once: the batch is offered in parts, so that only the guilty records are left out; for \
+                     connectors that write nothing when put fails. at-least-once: the same for all connectors, which \
+                     may write records twice.",
+                )
+                .group(ERRORS, 102)
+                .width(Width::Short)
+                .display_name("Bisect refused batches"),
+        )
 }
 
 /// The keys that every source has.
 pub fn source_def() -> ConfigDef {
     use Importance::{Low, Medium};
     common_def()
+        .define(
+            SOURCE_DLQ_TOPIC_NAME
+                .default("")
+                .importance(Medium)
+                .doc("Topic for records that cannot be sent. Kafka Connect has none for sources.")
+                .group(ERRORS, 102)
+                .width(Width::Medium)
+                .display_name("Dead Letter Queue Topic Name"),
+        )
+        .define(
+            SOURCE_DLQ_REPLICATION_FACTOR
+                .default(3i16)
+                .importance(Medium)
+                .doc("Replication factor of that topic, when it has to be created.")
+                .group(ERRORS, 103)
+                .width(Width::Medium)
+                .display_name("Dead Letter Queue Topic Replication Factor"),
+        )
+        .define(
+            SOURCE_DLQ_CONTEXT_HEADERS
+                .default(true)
+                .importance(Medium)
+                .doc("Whether headers of its records say what failed and where they were read.")
+                .group(ERRORS, 104)
+                .width(Width::Medium)
+                .display_name("Enable Error Context Headers"),
+        )
         .define(
             TOPIC_CREATION_GROUPS
                 .default(Vec::<String>::new())

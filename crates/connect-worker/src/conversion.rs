@@ -24,7 +24,8 @@ pub struct Converters {
 }
 
 struct Named<C: ?Sized> {
-    class: Arc<str>,
+    /// The full Java name, by whatever name the configuration found it.
+    class: &'static str,
     converter: Box<C>,
 }
 
@@ -50,16 +51,11 @@ impl Converters {
         let data =
             |key: &'static str, worker_class: &str, converter_type, errors: &mut ConfigErrors| {
                 let (class, settings) = choose(key, worker_class);
-                let made = plugins
-                    .new_converter(&class)
-                    .map_err(|message| errors.add(key, message))
-                    .ok()?;
-                let mut converter = made;
+                let made = plugins.new_converter(&class);
+                let (class, mut converter) =
+                    made.map_err(|message| errors.add(key, message)).ok()?;
                 match converter.configure(&settings, converter_type) {
-                    Ok(()) => Some(Named {
-                        class: class.into(),
-                        converter,
-                    }),
+                    Ok(()) => Some(Named { class, converter }),
                     Err(error) => {
                         errors.add(key, error.to_string());
                         None
@@ -80,11 +76,8 @@ impl Converters {
         );
         let (class, settings) = choose("header.converter", &worker.header_converter);
         let header = match plugins.new_header_converter(&class) {
-            Ok(mut converter) => match converter.configure(&settings) {
-                Ok(()) => Some(Named {
-                    class: class.into(),
-                    converter,
-                }),
+            Ok((class, mut converter)) => match converter.configure(&settings) {
+                Ok(()) => Some(Named { class, converter }),
                 Err(error) => {
                     errors.add("header.converter", error.to_string());
                     None
@@ -211,13 +204,13 @@ impl SinkConversion {
     #[cold]
     fn failure(&self, stage: Stage, error: ConnectError) -> Failure {
         let class = match stage {
-            Stage::KeyConverter => &self.converters.key.class,
-            Stage::HeaderConverter => &self.converters.header.class,
-            _ => &self.converters.value.class,
+            Stage::KeyConverter => self.converters.key.class,
+            Stage::HeaderConverter => self.converters.header.class,
+            _ => self.converters.value.class,
         };
         Failure {
             stage,
-            class: class.clone(),
+            class,
             error,
         }
     }
@@ -272,10 +265,10 @@ impl SourceConversion {
             headers,
         } = self;
         let topic = &*record.topic;
-        let failed = |stage, class: &Arc<str>, error| {
+        let failed = |stage, class, error| {
             Err(Failure {
                 stage,
-                class: class.clone(),
+                class,
                 error,
             })
         };
@@ -293,7 +286,7 @@ impl SourceConversion {
                     value,
                 }),
                 Err(error) => {
-                    return failed(Stage::HeaderConverter, &converters.header.class, error);
+                    return failed(Stage::HeaderConverter, converters.header.class, error);
                 }
             }
         }
@@ -306,7 +299,7 @@ impl SourceConversion {
         );
         let key = match key {
             Ok(key) => key,
-            Err(error) => return failed(Stage::KeyConverter, &converters.key.class, error),
+            Err(error) => return failed(Stage::KeyConverter, converters.key.class, error),
         };
         let value = converters.value.converter.from_connect_data_with_headers(
             topic,
@@ -317,7 +310,7 @@ impl SourceConversion {
         );
         let value = match value {
             Ok(value) => value,
-            Err(error) => return failed(Stage::ValueConverter, &converters.value.class, error),
+            Err(error) => return failed(Stage::ValueConverter, converters.value.class, error),
         };
         Ok(Encoded {
             key,

@@ -13,6 +13,7 @@ mod submitted_records;
 mod topic_creation;
 mod topic_creator;
 
+mod sink_batch;
 mod sink_context;
 mod sink_offsets;
 mod sink_task;

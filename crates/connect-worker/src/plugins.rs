@@ -196,10 +196,10 @@ impl Plugins {
         }
     }
 
-    /// A new converter of that class.
-    pub fn new_converter(&self, name: &str) -> Result<Box<dyn Converter>, String> {
+    /// A new converter, with its full class name.
+    pub fn new_converter(&self, name: &str) -> Result<(&'static str, Box<dyn Converter>), String> {
         match find(&self.converters, name, "Converter") {
-            Found::One(_, make) => Ok(make()),
+            Found::One(class, make) => Ok((class, make())),
             _ => Err(format!(
                 "Class {name} could not be found. Available converters are: {}",
                 list(&self.converters)
@@ -207,11 +207,15 @@ impl Plugins {
         }
     }
 
-    pub fn new_header_converter(&self, name: &str) -> Result<Box<dyn HeaderConverter>, String> {
+    /// As [`Self::new_converter`].
+    pub fn new_header_converter(
+        &self,
+        name: &str,
+    ) -> Result<(&'static str, Box<dyn HeaderConverter>), String> {
         match find(&self.header_converters, name, "HeaderConverter") {
-            Found::One(_, make) => Ok(make()),
+            Found::One(class, make) => Ok((class, make())),
             _ => match find(&self.header_converters, name, "Converter") {
-                Found::One(_, make) => Ok(make()),
+                Found::One(class, make) => Ok((class, make())),
                 _ => Err(format!(
                     "Class {name} could not be found. Available header converters are: {}",
                     list(&self.header_converters)

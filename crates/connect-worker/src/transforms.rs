@@ -5,7 +5,7 @@
 //! A task without transforms pays a comparison per batch.
 
 use crate::chain::{StageError, TransformationChain};
-use crate::errors::{Again, FailedOperation, Stage, Tolerance, Which};
+use crate::errors::{Again, Failure, Stage, Tolerance, Which};
 use crate::task::Target;
 use connect_api::{
     ConnectRecord, Origin, Outcome, Result, SinkRecord, SourceRecord, TopicPartition,
@@ -76,12 +76,12 @@ impl Guarded {
     /// Fails: when that is not tolerated.
     fn leave_out(&self, failed: (StageError, Again), which: Which<'_>) -> Result<Passed> {
         let (failed, again) = failed;
-        let operation = FailedOperation {
+        let failure = Failure {
             stage: Stage::Transformation,
             class: failed.class,
-            error: &failed.error,
+            error: failed.error,
         };
-        self.tolerance.failed(operation, which, again)?;
+        self.tolerance.failed(failure, which, again)?;
         Ok(Passed::Out)
     }
 }
@@ -169,6 +169,8 @@ pub struct SourceTransforms {
     guarded: Guarded,
     /// Whether somebody will ask for records as the task gave them.
     keeps_originals: bool,
+    /// Whether the task is told of records that go no further.
+    wants_commit_record: bool,
 }
 
 /// A batch on its way to the producer.
@@ -204,10 +206,12 @@ impl SourceTransforms {
         tolerance: Arc<Tolerance>,
         wants_commit_record: bool,
     ) -> Self {
-        let keeps_originals = wants_commit_record || tolerance.shows_records();
+        let keeps_originals =
+            wants_commit_record || tolerance.shows_records() || tolerance.has_letters();
         Self {
             guarded: Guarded { chain, tolerance },
             keeps_originals,
+            wants_commit_record,
         }
     }
 
@@ -232,8 +236,9 @@ impl SourceTransforms {
                         kept += 1;
                     }
                     Ok(Passed::Out) => {
-                        // Only who keeps originals is told of records that went no further.
-                        if let Some(original) = original {
+                        if self.wants_commit_record
+                            && let Some(original) = original
+                        {
                             dropped.push(SourceRecord {
                                 record: original,
                                 source_partition: records[i].source_partition.clone(),
@@ -279,10 +284,11 @@ impl SourceTransforms {
                     Ok(passed) => Ok(passed),
                     Err(failed) => {
                         let which = Which::Source {
-                            // Half changed where nobody has kept it; its text is asked for only where it was kept.
+                            // Half changed where nobody has kept it; what is in it is asked for only where it was kept.
                             record: original.unwrap_or(record),
                             partition,
                             offset,
+                            encoded: None,
                         };
                         self.guarded.leave_out(failed, which)
                     }

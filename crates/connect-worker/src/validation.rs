@@ -178,7 +178,7 @@ fn sink_errors(def: &ConfigDef, config: &Properties) -> ConfigErrors {
     let Ok(parsed) = def.parse(config) else {
         return ConfigErrors::new();
     };
-    match DeadLetters::of(&parsed).check(&topics) {
+    match DeadLetters::of_sink(&parsed).check(&topics) {
         Ok(()) => ConfigErrors::new(),
         Err(errors) => errors,
     }

@@ -194,9 +194,8 @@ impl Worker {
             self.stop_tasks(tasks).await;
             self.stop_connector(&name).await;
             self.connectors.remove(&name);
-            let trace = error.to_string();
             let listener = &self.parts.listener;
-            listener.connector_changed(&name, State::Failed { trace });
+            listener.connector_changed(&name, State::failed(error));
         }
         result.map_err(|error| about(error, &name))
     }
@@ -350,9 +349,8 @@ impl Worker {
         };
         if let Err(error) = result {
             tracing::error!(connector = name, %error, "connector failed; its tasks go on");
-            let trace = error.to_string();
             let listener = &self.parts.listener;
-            listener.connector_changed(&name, State::Failed { trace });
+            listener.connector_changed(&name, State::failed(&error));
         }
     }
 

@@ -4,12 +4,14 @@
 //! Lives elsewhere: sending it (`dead_letter_queue`), deciding that it is one (`tolerance`).
 //! Source: `DeadLetterQueueReporter` of Apache Kafka 4.3.
 
-use super::{FailedOperation, Raw};
+use super::trace::{exception_class, trace_of};
+use super::{Failure, Raw};
 use crate::status::ConnectorTaskId;
 use bytes::Bytes;
-use connect_api::{ConnectError, ErrorKind};
 
 const PREFIX: &str = "__connect.errors.";
+/// Millstream's own: the size in bytes of a value that was too large for the dead letter queue too.
+const VALUE_LEFT_OUT: &str = "__millstream.errors.value.left.out.bytes";
 
 /// What becomes a record of the dead letter topic.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,12 +53,7 @@ impl Letter {
     }
 
     /// Adds Java's headers of what failed, behind those of the record.
-    pub fn add_context(
-        &mut self,
-        id: &ConnectorTaskId,
-        from: Origin<'_>,
-        failed: &FailedOperation<'_>,
-    ) {
+    pub fn add_context(&mut self, id: &ConnectorTaskId, from: Origin<'_>, failed: &Failure) {
         let mut add = |name: &str, value: Option<String>| {
             let key = Bytes::from(format!("{PREFIX}{name}"));
             self.headers.push((key, value.map(Bytes::from)));
@@ -69,13 +66,20 @@ impl Letter {
         add("task.id", Some(id.task.to_string()));
         add("stage", Some(failed.stage.name().to_string()));
         add("class.name", Some(failed.class.to_string()));
-        let class = exception_class(failed.error);
+        let class = exception_class(&failed.error);
         add("exception.class.name", Some(class.to_string()));
         add(
             "exception.message",
             Some(failed.error.message().to_string()),
         );
-        add("exception.stacktrace", Some(stack_trace(failed.error)));
+        add("exception.stacktrace", Some(trace_of(&failed.error)));
+    }
+
+    /// Keeps the rest of a letter that is too large for its topic, and says how large the value was.
+    pub fn leave_value_out(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.add_header(VALUE_LEFT_OUT, value.len().to_string());
+        }
     }
 
     /// Adds a header of Millstream's own.
@@ -85,31 +89,11 @@ impl Letter {
     }
 }
 
-/// The Java class that a kind of error stands for.
-fn exception_class(error: &ConnectError) -> &'static str {
-    match error.kind() {
-        ErrorKind::Retriable => "org.apache.kafka.connect.errors.RetriableException",
-        ErrorKind::Data => "org.apache.kafka.connect.errors.DataException",
-        ErrorKind::Config => "org.apache.kafka.common.config.ConfigException",
-        ErrorKind::Fatal => "org.apache.kafka.connect.errors.ConnectException",
-    }
-}
-
-/// The form of Java's trace, with causes where Java has frames.
-fn stack_trace(error: &ConnectError) -> String {
-    let mut trace = format!("{}: {error}", exception_class(error));
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        trace += &format!("\nCaused by: {error}");
-        cause = error.source();
-    }
-    trace
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Stage;
     use super::*;
+    use connect_api::ConnectError;
 
     #[test]
     fn headers_are_javas_in_javas_order() {
@@ -127,10 +111,10 @@ mod tests {
         let error = ConnectError::data("bad")
             .with("field", "f")
             .caused_by(cause);
-        let failed = FailedOperation {
+        let failed = Failure {
             stage: Stage::ValueConverter,
             class: "com.example.C",
-            error: &error,
+            error,
         };
         let from = Origin {
             topic: "t",
@@ -160,7 +144,7 @@ mod tests {
                 "__connect.errors.class.name=com.example.C",
                 "__connect.errors.exception.class.name=org.apache.kafka.connect.errors.DataException",
                 "__connect.errors.exception.message=bad",
-                "__connect.errors.exception.stacktrace=org.apache.kafka.connect.errors.DataException: bad (field=f): disk\n\
+                "__connect.errors.exception.stacktrace=org.apache.kafka.connect.errors.DataException: bad (field=f)\n\
                  Caused by: disk",
             ]
         );

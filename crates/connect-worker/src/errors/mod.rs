@@ -2,7 +2,7 @@
 //!
 //! Lives here, in the order of a first reading: which operation on which record failed, and what is decided about it
 //! ([`Tolerance`]). Beside it: when to try again (`retry`), how many failures are too many (`limit`), letters and
-//! their queue (`letter`, `dead_letter_queue`), counts for metrics (`counts`).
+//! their queue (`letter`, `source_letter`, `dead_letter_queue`), traces as Java has them (`trace`), counts for metrics (`counts`).
 //! Source: `RetryWithToleranceOperator`, `LogReporter`, `DeadLetterQueueReporter` in apache/kafka, connect/runtime.
 
 mod counts;
@@ -10,22 +10,27 @@ mod dead_letter_queue;
 mod letter;
 mod limit;
 mod retry;
+mod source_letter;
 mod tolerance;
+mod trace;
 
 pub use counts::ErrorCounts;
-pub use dead_letter_queue::DeadLetterQueue;
+pub use dead_letter_queue::DeadLetters;
 pub use letter::Letter;
 pub use limit::TolerancePolicy;
 pub use retry::RetryPolicy;
-pub use tolerance::{Again, Retries, Tolerance};
+pub use source_letter::KeptLetter;
+pub use tolerance::{Again, Retries, SINK_TASK_CLASS, Tolerance};
+pub use trace::{PUT_FAILED, trace_of};
 
+use crate::conversion::Encoded;
 use bytes::Bytes;
 use connect_api::{
-    ConnectError, ConnectRecord, SinkRecord, SourceOffset, SourcePartition, SourceRecord,
-    TimestampType,
+    ConnectError, ConnectRecord, ErrorKind, SinkRecord, SourceOffset, SourcePartition,
+    SourceRecord, TimestampType,
 };
+use kafka_client::ClientError;
 use kafka_client::consumer::RecordView;
-use std::sync::Arc;
 
 /// Where a record failed, by Java's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub enum Stage {
     HeaderConverter,
     KafkaProduce,
     TaskPut,
+    TaskPoll,
 }
 
 impl Stage {
@@ -47,6 +53,7 @@ impl Stage {
             Stage::HeaderConverter => "HEADER_CONVERTER",
             Stage::KafkaProduce => "KAFKA_PRODUCE",
             Stage::TaskPut => "TASK_PUT",
+            Stage::TaskPoll => "TASK_POLL",
         }
     }
 }
@@ -55,27 +62,18 @@ impl Stage {
 #[derive(Debug)]
 pub struct Failure {
     pub stage: Stage,
-    /// The Java class name of what failed.
-    pub class: Arc<str>,
+    /// The full Java class name of what failed.
+    pub class: &'static str,
     pub error: ConnectError,
 }
 
-/// The same, borrowed.
-#[derive(Clone, Copy, Debug)]
-pub struct FailedOperation<'a> {
-    pub stage: Stage,
-    pub class: &'a str,
-    pub error: &'a ConnectError,
-}
-
-impl Failure {
-    pub fn operation(&self) -> FailedOperation<'_> {
-        FailedOperation {
-            stage: self.stage,
-            class: &self.class,
-            error: &self.error,
-        }
-    }
+/// What a client of Kafka that has given up means for its task: what may pass is worth another start.
+pub fn of_client(message: &str, cause: ClientError) -> ConnectError {
+    let kind = match cause.is_retriable() {
+        true => ErrorKind::Retriable,
+        false => ErrorKind::Fatal,
+    };
+    ConnectError::new(kind, message).caused_by(cause)
 }
 
 /// A record as it was consumed.
@@ -94,6 +92,8 @@ pub enum Which<'a> {
         record: &'a ConnectRecord,
         partition: Option<&'a SourcePartition>,
         offset: Option<&'a SourceOffset>,
+        /// Its bytes, where it was converted.
+        encoded: Option<&'a Encoded<'a>>,
     },
     Consumed {
         topic: &'a str,
@@ -105,7 +105,12 @@ pub enum Which<'a> {
         raw: Option<Raw<'a>>,
     },
     /// All records of a batch that Kafka refused.
-    Produced { topic: &'a str, partition: i32 },
+    Produced {
+        topic: &'a str,
+        partition: i32,
+        /// One for each record, where the connector has a dead letter queue.
+        letters: &'a [KeptLetter],
+    },
 }
 
 impl<'a> Which<'a> {
@@ -114,6 +119,25 @@ impl<'a> Which<'a> {
             record,
             partition: record.source_partition.as_ref(),
             offset: record.source_offset.as_ref(),
+            encoded: None,
+        }
+    }
+
+    /// The same record, which was converted to these bytes.
+    pub fn with_bytes(self, bytes: &'a Encoded<'a>) -> Self {
+        match self {
+            Self::Source {
+                record,
+                partition,
+                offset,
+                ..
+            } => Self::Source {
+                record,
+                partition,
+                offset,
+                encoded: Some(bytes),
+            },
+            other => other,
         }
     }
 
@@ -145,7 +169,9 @@ impl<'a> Which<'a> {
                 offset,
                 ..
             } => format!("{{topic='{topic}', partition={partition}, offset={offset}}}"),
-            Self::Produced { topic, partition } => format!("a batch for {topic}-{partition}"),
+            Self::Produced {
+                topic, partition, ..
+            } => format!("a batch for {topic}-{partition}"),
         }
     }
 

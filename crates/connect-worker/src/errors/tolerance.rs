@@ -5,11 +5,16 @@
 
 use super::letter::Origin;
 use super::limit::ToleranceAccount;
-use super::{ErrorCounts, FailedOperation, Letter, Raw, RetryPolicy, Stage, Which};
+use super::source_letter::SourceLetters;
+use super::trace::TOLERANCE_EXCEEDED;
+use super::{ErrorCounts, Failure, Letter, Raw, RetryPolicy, Stage, Which};
 use crate::connector_config::ConnectorConfig;
 use crate::status::ConnectorTaskId;
 use crate::task::Target;
-use connect_api::{ConnectError, ErrantRecordReporter, ErrorKind, Result, SinkRecord, async_trait};
+use connect_api::{
+    ConnectError, ErrantRecordReporter, ErrantSourceRecordReporter, ErrorKind, Result, SinkRecord,
+    SourceOffset, SourcePartition, SourceRecord, async_trait,
+};
 use kafka_client::consumer::PartitionRecords;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +22,8 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 /// The class that Java's logs name for a record that a task reports.
-const SINK_TASK_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
+pub const SINK_TASK_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
+const SOURCE_TASK_CLASS: &str = "org.apache.kafka.connect.source.SourceTask";
 
 /// Decides about failed records of one task.
 pub struct Tolerance {
@@ -37,6 +43,7 @@ struct Outbox {
     letters: Mutex<Vec<Letter>>,
     /// The batch that is being worked on, as consumed: where letters get their bytes.
     held: Mutex<Vec<PartitionRecords>>,
+    of_sources: Mutex<SourceLetters>,
 }
 
 /// The attempts at one operation on one record.
@@ -65,6 +72,7 @@ impl Tolerance {
             context_headers: config.dead_letter_context_headers,
             letters: Mutex::default(),
             held: Mutex::default(),
+            of_sources: Mutex::new(SourceLetters::new()),
         });
         Self {
             id,
@@ -109,52 +117,54 @@ impl Tolerance {
 
     /// What becomes of a record after [`Self::again`] said `No` or `GaveUp`.
     ///
-    /// Fails: when errors are not tolerated, never with `Retriable`. Otherwise the record is to be left out.
-    pub fn failed(
-        &self,
-        failed: FailedOperation<'_>,
-        record: Which<'_>,
-        again: Again,
-    ) -> Result<()> {
+    /// Fails: when errors are not tolerated; with `Retriable` only for what Kafka refused, where another start may
+    /// help. Otherwise the record is to be left out.
+    pub fn failed(&self, failed: Failure, record: Which<'_>, again: Again) -> Result<()> {
         ErrorCounts::count(&self.counts.errors);
-        self.report(failed, record);
+        self.report(&failed, record);
         if again == Again::GaveUp || self.account().tolerates(Instant::now()) {
             ErrorCounts::count(&self.counts.skipped);
             return Ok(());
         }
-        Err(exceeded(failed.error.kind())
+        let kind = match (failed.error.kind(), failed.stage) {
+            (kind, Stage::KafkaProduce) => kind,
+            // The loop would take it for a reason to try again.
+            (ErrorKind::Retriable, _) => ErrorKind::Data,
+            (kind, _) => kind,
+        };
+        Err(ConnectError::new(kind, TOLERANCE_EXCEEDED)
             .with("stage", failed.stage.name())
             .with("class", failed.class)
             .with("record", record.position())
-            .caused_by(failed.error.to_string()))
+            .caused_by(failed.error))
     }
 
     /// The same for a failure that is not tried again, such as a batch that Kafka refused.
     pub fn failed_at_once(
         &self,
         stage: Stage,
-        class: &str,
+        class: &'static str,
         error: ConnectError,
         record: Which<'_>,
     ) -> Result<()> {
         self.counts.failed();
-        let failed = FailedOperation {
+        let failed = Failure {
             stage,
             class,
-            error: &error,
+            error,
         };
         self.failed(failed, record, Again::No)
     }
 
     /// Log and dead letter queue hear of every failure, also of one that ends the task.
-    fn report(&self, failed: FailedOperation<'_>, record: Which<'_>) {
+    fn report(&self, failed: &Failure, record: Which<'_>) {
         if self.log {
             let which = if self.log_messages {
                 format!(", where {}", record.text())
             } else {
                 String::new()
             };
-            let FailedOperation {
+            let Failure {
                 stage,
                 class,
                 error,
@@ -166,42 +176,90 @@ impl Tolerance {
             ErrorCounts::count(&self.counts.logged);
         }
         if let Some(outbox) = &self.outbox {
-            self.write_letter(outbox, failed, record);
+            self.write_letters(outbox, failed, record);
         }
     }
 
-    fn write_letter(&self, outbox: &Outbox, failed: FailedOperation<'_>, record: Which<'_>) {
-        let Which::Consumed {
-            topic,
-            partition,
-            offset,
-            raw,
-            ..
-        } = record
-        else {
-            return;
-        };
-        let letter = match raw {
-            Some(raw) => Some(Letter::of(raw)),
-            None => held_letter(&lock(&outbox.held), topic, partition, offset),
-        };
-        let Some(mut letter) = letter else {
-            error!(
+    fn write_letters(&self, outbox: &Outbox, failed: &Failure, record: Which<'_>) {
+        match record {
+            Which::Consumed {
                 topic,
                 partition,
                 offset,
-                "the reported record is not one of those that the task was given; it does not reach the dead letter queue"
-            );
-            ErrorCounts::count(&self.counts.letters_lost);
-            return;
-        };
-        if outbox.context_headers {
-            let from = Origin {
+                raw,
+                ..
+            } => {
+                let letter = match raw {
+                    Some(raw) => Some(Letter::of(raw)),
+                    None => held_letter(&lock(&outbox.held), topic, partition, offset),
+                };
+                let Some(letter) = letter else {
+                    error!(
+                        topic,
+                        partition,
+                        offset,
+                        "the reported record is not one of those that the task was given; it does not reach the dead \
+                         letter queue"
+                    );
+                    ErrorCounts::count(&self.counts.letters_lost);
+                    return;
+                };
+                let from = Origin {
+                    topic,
+                    partition: Some(partition),
+                    offset: Some(offset),
+                };
+                self.write(outbox, letter, from, failed, None);
+            }
+            Which::Source {
+                record,
+                partition,
+                offset,
+                encoded,
+            } => {
+                let letter = match encoded {
+                    Some(encoded) => Letter::of_encoded(record, encoded),
+                    None => lock(&outbox.of_sources).of_record(record),
+                };
+                let from = Origin {
+                    topic: &record.topic,
+                    partition: record.kafka_partition,
+                    offset: None,
+                };
+                self.write(outbox, letter, from, failed, Some((partition, offset)));
+            }
+            Which::Produced {
                 topic,
-                partition: Some(partition),
-                offset: Some(offset),
-            };
-            letter.add_context(&self.id, from, &failed);
+                partition,
+                letters,
+            } => {
+                let from = Origin {
+                    topic,
+                    partition: Some(partition),
+                    offset: None,
+                };
+                for kept in letters {
+                    let position = (kept.partition.as_ref(), kept.offset.as_ref());
+                    self.write(outbox, kept.letter.clone(), from, failed, Some(position));
+                }
+            }
+        }
+    }
+
+    /// `position`: where a source has read the record.
+    fn write(
+        &self,
+        outbox: &Outbox,
+        mut letter: Letter,
+        from: Origin<'_>,
+        failed: &Failure,
+        position: Option<(Option<&SourcePartition>, Option<&SourceOffset>)>,
+    ) {
+        if outbox.context_headers {
+            letter.add_context(&self.id, from, failed);
+            if let Some((partition, offset)) = position {
+                lock(&outbox.of_sources).add_position(&mut letter, partition, offset);
+            }
         }
         lock(&outbox.letters).push(letter);
     }
@@ -230,7 +288,7 @@ impl Tolerance {
     /// answered fails here.
     pub fn check(&self) -> Result<()> {
         if self.account().is_exceeded() {
-            return Err(exceeded(ErrorKind::Data));
+            return Err(ConnectError::data(TOLERANCE_EXCEEDED));
         }
         Ok(())
     }
@@ -249,6 +307,11 @@ impl Tolerance {
     /// Whether what is in a record that failed is shown, so that somebody keeps it as it was.
     pub fn shows_records(&self) -> bool {
         self.log && self.log_messages
+    }
+
+    /// Whether records that fail are kept as letters.
+    pub fn has_letters(&self) -> bool {
+        self.outbox.is_some()
     }
 
     /// Whether a task may report records itself.
@@ -296,15 +359,6 @@ fn held_letter(
     None
 }
 
-fn exceeded(kind: ErrorKind) -> ConnectError {
-    let kind = match kind {
-        // What is not tolerated is not tried again either.
-        ErrorKind::Retriable => ErrorKind::Data,
-        kind => kind,
-    };
-    ConnectError::new(kind, "Tolerance exceeded in error handler")
-}
-
 /// In 0..1; only spreads waits.
 fn random() -> f64 {
     let bits = RandomState::new().hash_one(0u8);
@@ -323,11 +377,23 @@ impl ErrantRecordReporter for Tolerance {
     }
 }
 
+#[async_trait]
+impl ErrantSourceRecordReporter for Tolerance {
+    async fn report(&self, record: &SourceRecord, error: ConnectError) -> Result<()> {
+        self.failed_at_once(
+            Stage::TaskPoll,
+            SOURCE_TASK_CLASS,
+            error,
+            Which::of_source(record),
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::TolerancePolicy;
     use super::*;
-    use connect_api::{ConnectRecord, SourceOffset, SourceRecord, TimestampType};
+    use connect_api::{ConnectRecord, TimestampType};
 
     fn tolerance(tolerance: TolerancePolicy) -> Tolerance {
         let config = ConnectorConfig {

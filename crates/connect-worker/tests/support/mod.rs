@@ -7,6 +7,8 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod plugins;
+pub mod topic;
+pub mod transform;
 
 use connect_backing_store::{MemoryOffsetBackingStore, OffsetBackingStore};
 use connect_config::{Properties, Secrets};
@@ -93,6 +95,9 @@ impl Bench {
         plugins.source::<ScriptedSource>().sink::<ScriptedSink>();
         plugins.config_provider("test.ScriptedConfigProvider", || {
             Box::<ScriptedConfigProvider>::default()
+        });
+        plugins.transformation("test.ScriptedTransform", || {
+            Box::<transform::ScriptedTransform>::default()
         });
         let (sender, states) = watch::channel(Vec::new());
         let data = tokio::runtime::Builder::new_multi_thread()

@@ -15,6 +15,7 @@ use connect_api::{
 use connect_config::{ConfigDef, Properties};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -38,6 +39,7 @@ pub struct Shared {
     given: watch::Sender<u64>,
     on_put: Mutex<Option<OnPut>>,
     context: Mutex<Option<ConnectorHandle>>,
+    failed_put_writes_nothing: AtomicBool,
     task_configs: Mutex<Vec<Properties>>,
     /// `stop` of the task blocks its thread until this lock is free.
     pub stop_blocks: Arc<Mutex<()>>,
@@ -128,6 +130,12 @@ impl Shared {
         *self.on_put.lock().unwrap() = Some(Box::new(on_put));
     }
 
+    /// What the sink's task declares.
+    pub fn set_failed_put_writes_nothing(&self) {
+        self.failed_put_writes_nothing
+            .store(true, Ordering::Relaxed);
+    }
+
     pub fn set_task_configs(&self, configs: Vec<Properties>) {
         *self.task_configs.lock().unwrap() = configs;
     }
@@ -205,7 +213,11 @@ impl SinkConnector for ScriptedSink {
     }
 
     fn new_task(&self) -> Box<dyn SinkTask> {
-        Box::<ScriptedSinkTask>::default()
+        let shared = self.0.as_ref().expect("started");
+        Box::new(ScriptedSinkTask {
+            failed_put_writes_nothing: shared.failed_put_writes_nothing.load(Ordering::Relaxed),
+            ..ScriptedSinkTask::default()
+        })
     }
 }
 
@@ -323,6 +335,7 @@ fn partition() -> SourcePartition {
 
 #[derive(Default)]
 struct ScriptedSinkTask {
+    failed_put_writes_nothing: bool,
     shared: Option<Arc<Shared>>,
     context: Option<Arc<dyn SinkTaskContext>>,
 }
@@ -366,6 +379,10 @@ impl SinkTask for ScriptedSinkTask {
             (Some(on_put), Some(context)) => on_put(context, records),
             _ => Ok(()),
         }
+    }
+
+    fn failed_put_writes_nothing(&self) -> bool {
+        self.failed_put_writes_nothing
     }
 
     async fn pre_commit(&mut self, offsets: Offsets) -> Result<Offsets> {

@@ -141,7 +141,7 @@ impl Named {
         settings: &Properties,
         converter_type: ConverterType,
     ) -> Result<Self, String> {
-        let mut converter = plugins.new_converter(class)?;
+        let (_, mut converter) = plugins.new_converter(class)?;
         converter
             .configure(settings, converter_type)
             .map_err(|error| format!("{class}: {error}"))?;
