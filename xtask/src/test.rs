@@ -17,12 +17,16 @@ use anyhow::{Context as _, Result, bail};
 use connect_testkit::kafka::{
     BOOTSTRAP_ENV, ClusterSpec, KafkaCluster, LIBS_ENV, PYTHON_ENV, REQUIRE_SERVERS_ENV,
 };
+use connect_testkit::process::{Program, eventually};
 
 use crate::python::PythonClients;
 use crate::referee::Referee;
 use crate::workspace::{Workspace, cargo};
 use crate::{Verdict, arrows, tidy};
 use output::TestOutput;
+
+/// Longest wait for our own log.
+const LOG_STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 pub const HELP: &str = "\
 cargo xtask test [--no-servers] [--only <step>[,<step>]...]: everything that must pass
@@ -36,6 +40,8 @@ Steps, in this order:
   kafka     fetch Apache Kafka with Maven and other Kafka clients with pip the first time, and
             start one broker for the tests
   test      cargo test --workspace, with the broker; ends the broker
+  log       the suites of kafka-client and connect-worker once more, unchanged, on our own log
+            (`millstream kafka`) instead of Apache Kafka
   doc       cargo test --workspace --doc
 
 Options:
@@ -65,6 +71,7 @@ enum Step {
     Build,
     Kafka,
     Test,
+    Log,
     Doc,
 }
 
@@ -76,6 +83,7 @@ const STEPS: &[(Step, &str)] = &[
     (Step::Build, "build"),
     (Step::Kafka, "kafka"),
     (Step::Test, "test"),
+    (Step::Log, "log"),
     (Step::Doc, "doc"),
 ];
 
@@ -227,11 +235,12 @@ impl Session<'_> {
             Step::Arrows => arrows::run(self.workspace).map(outcome_of_check),
             Step::Tidy => tidy::run(self.workspace).map(outcome_of_check),
             Step::Build => self.cargo(&["build", "--workspace", "--all-targets"]),
-            Step::Kafka | Step::Test | Step::Doc if self.build_failed() => {
+            Step::Kafka | Step::Test | Step::Log | Step::Doc if self.build_failed() => {
                 Ok(Outcome::NotRun("the build failed".to_owned()))
             }
             Step::Kafka => self.start_kafka(),
             Step::Test => self.tests(),
+            Step::Log => self.log_tests(),
             Step::Doc => self.cargo_test(&["--doc"]),
         };
         done.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
@@ -287,14 +296,59 @@ impl Session<'_> {
         outcome
     }
 
-    fn cargo_test(&mut self, arguments: &[&str]) -> Result<Outcome> {
-        println!("$ cargo test --workspace {}", arguments.join(" "));
+    /// The suites that talk to any broker, on ours.
+    fn log_tests(&mut self) -> Result<Outcome> {
+        let referee = Referee::of(self.workspace)?;
+        if self.servers == Servers::Refused {
+            return Ok(Outcome::NotRun("--no-servers".to_owned()));
+        }
+        if let Some(missing) = referee.missing() {
+            // Some of these suites start clusters of their own beside the shared broker.
+            return Ok(Outcome::NotRun(missing));
+        }
+        let dir = self
+            .workspace
+            .target
+            .join("kafka")
+            .join(format!("log-{}", std::process::id()));
+        fs::create_dir_all(&dir)?;
+        let mut command = Command::new(self.workspace.target.join("debug/millstream"));
+        command
+            .args(["kafka", "--kafka-port", "0", "--dir"])
+            .arg(dir.join("data"));
+        let log = Program::start(&mut command, &dir.join("log"))?;
+        let mut bootstrap = None;
+        eventually(LOG_STARTS_WITHIN, "the log to print its address", || {
+            bootstrap = address_in(&log.log());
+            Ok(bootstrap.is_some())
+        })?;
+        let bootstrap = bootstrap.context("waited for above")?;
+        println!("millstream kafka at {bootstrap}");
         let mut command = cargo();
         command
-            .args(["test", "--workspace"])
-            .args(arguments)
-            .current_dir(&self.workspace.root);
+            .args(["test", "-p", "kafka-client", "-p", "connect-worker"])
+            .args(["--no-fail-fast", "--tests"])
+            .env(BOOTSTRAP_ENV, bootstrap)
+            .env(LIBS_ENV, referee.fetch()?)
+            .env(REQUIRE_SERVERS_ENV, "1");
+        let outcome = self.follow(command);
+        log.terminate(LOG_STARTS_WITHIN)?;
+        fs::remove_dir_all(&dir)?;
+        outcome
+    }
+
+    fn cargo_test(&mut self, arguments: &[&str]) -> Result<Outcome> {
+        let mut command = cargo();
+        command.args(["test", "--workspace"]).args(arguments);
         self.tell_servers(&mut command);
+        self.follow(command)
+    }
+
+    /// Runs tests and reads along.
+    fn follow(&mut self, mut command: Command) -> Result<Outcome> {
+        let arguments: Vec<_> = command.get_args().map(|it| it.to_string_lossy()).collect();
+        println!("$ cargo {}", arguments.join(" "));
+        command.current_dir(&self.workspace.root);
         let skipped_before = self.output.skipped().len();
         let status = self.output.follow(command, &mut std::io::stdout())?;
         let skipped = self.output.skipped().len() - skipped_before;
@@ -350,6 +404,15 @@ impl Session<'_> {
         }
         verdict
     }
+}
+
+/// What `millstream kafka` prints when it is ready.
+fn address_in(printed: &str) -> Option<String> {
+    let mut lines = printed
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let address = lines.find_map(|line| line.strip_prefix("bootstrap.servers="))?;
+    Some(address.trim().to_owned())
 }
 
 fn outcome_of_status(status: std::process::ExitStatus) -> Outcome {
