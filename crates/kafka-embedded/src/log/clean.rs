@@ -269,15 +269,15 @@ impl PartitionLog {
 /// The newest offset of each key, keys by a hash of 128 bits with a secret of this process.
 struct Keys {
     hashers: [RandomState; 2],
-    newest: HashMap<u128, i64>,
+    newest: HashMap<(u64, u64), i64>,
     /// Keys of all records below are known, from this pass or an earlier one.
     until: i64,
 }
 
 impl Keys {
-    fn hash(&self, key: &[u8]) -> u128 {
-        let [high, low] = &self.hashers;
-        u128::from(high.hash_one(key)) << 64 | u128::from(low.hash_one(key))
+    fn hash(&self, key: &[u8]) -> (u64, u64) {
+        let [first, second] = &self.hashers;
+        (first.hash_one(key), second.hash_one(key))
     }
 }
 
