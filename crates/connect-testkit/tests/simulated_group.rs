@@ -359,7 +359,9 @@ impl Life {
         let mut numbers: Vec<i32> = partitions.iter().map(|it| it.partition).collect();
         numbers.sort_unstable();
         let who = &self.who;
-        self.world.trace.note(format_args!("{who} {what} {numbers:?}"));
+        self.world
+            .trace
+            .note(format_args!("{who} {what} {numbers:?}"));
     }
 
     fn take(&mut self, records: &PartitionRecords) {
@@ -410,7 +412,9 @@ impl Life {
             Ok(()) => {}
             Err(error) => {
                 let who = &self.who;
-                self.world.trace.note(format_args!("{who} could not commit: {error}"));
+                self.world
+                    .trace
+                    .note(format_args!("{who} could not commit: {error}"));
             }
         }
     }
