@@ -9,14 +9,16 @@ mod output;
 
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use connect_testkit::kafka::{
-    BOOTSTRAP_ENV, ClusterSpec, KafkaCluster, LIBS_ENV, REQUIRE_SERVERS_ENV,
+    BOOTSTRAP_ENV, ClusterSpec, KafkaCluster, LIBS_ENV, PYTHON_ENV, REQUIRE_SERVERS_ENV,
 };
 
+use crate::python::PythonClients;
 use crate::referee::Referee;
 use crate::workspace::{Workspace, cargo};
 use crate::{Verdict, arrows, tidy};
@@ -31,7 +33,8 @@ Steps, in this order:
   arrows    cargo xtask arrows
   tidy      cargo xtask tidy
   build     cargo build --workspace --all-targets
-  kafka     fetch Apache Kafka with Maven the first time, and start one broker for the tests
+  kafka     fetch Apache Kafka with Maven and other Kafka clients with pip the first time, and
+            start one broker for the tests
   test      cargo test --workspace, with the broker; ends the broker
   doc       cargo test --workspace --doc
 
@@ -40,7 +43,7 @@ Options:
   --no-servers    Start no broker: the suites that need one say so and are skipped
 
 A failed step does not keep the others from running, except that nothing is tested when the build
-failed. Without java or mvn the suites that need a broker are skipped, and the end says what to
+failed. Without java, mvn or python3 the suites that need a broker are skipped, and the end says what to
 install. With CI=true whatever is not run is a failure.
 
 The suites find their servers by these variables, which this command sets but for the version:
@@ -48,6 +51,8 @@ The suites find their servers by these variables, which this command sets but fo
   MILLSTREAM_KAFKA_LIBS        Kafka's jars, for suites that start brokers of their own; when it is
                                already set, the jars there are used and nothing is fetched
   MILLSTREAM_KAFKA_VERSION     another version of Kafka than the pinned one, for example 3.9.1
+  MILLSTREAM_KAFKA_PYTHON      a Python with the clients of xtask/referee/requirements.txt; when it
+                               is already set, nothing is fetched
   MILLSTREAM_REQUIRE_SERVERS   1: fail where a server is missing, rather than skip
 ";
 
@@ -166,6 +171,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<Verdict> {
         servers: options.servers,
         reader,
         cluster: None,
+        python: None,
         output: TestOutput::default(),
         rows: Vec::new(),
     };
@@ -200,6 +206,8 @@ struct Session<'a> {
     reader: Reader,
     /// From the step `kafka` to the end of the step `test`.
     cluster: Option<KafkaCluster>,
+    /// A Python that has other Kafka clients, as soon as there is a cluster.
+    python: Option<PathBuf>,
     output: TestOutput,
     rows: Vec<Row>,
 }
@@ -249,9 +257,11 @@ impl Session<'_> {
             return Ok(Outcome::NotRun("--no-servers".to_owned()));
         }
         let referee = Referee::of(self.workspace)?;
-        if let Some(missing) = referee.missing() {
+        let clients = PythonClients::of(self.workspace)?;
+        if let Some(missing) = referee.missing().or_else(|| clients.missing()) {
             return Ok(Outcome::NotRun(missing));
         }
+        self.python = Some(clients.fetch()?);
         let cluster = KafkaCluster::start_with(ClusterSpec::new(1, referee.fetch()?))?;
         println!(
             "Apache Kafka {} at {}",
@@ -307,6 +317,10 @@ impl Session<'_> {
                 command.env_remove(BOOTSTRAP_ENV).env_remove(LIBS_ENV);
             }
         }
+        match &self.python {
+            Some(python) => command.env(PYTHON_ENV, python),
+            None => command.env_remove(PYTHON_ENV),
+        };
         if self.cluster.is_some() || self.reader == Reader::Gate {
             command.env(REQUIRE_SERVERS_ENV, "1");
         } else {

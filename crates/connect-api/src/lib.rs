@@ -137,7 +137,7 @@ pub use record::{
 };
 pub use sink::{ErrantRecordReporter, Offsets, SinkConnector, SinkTask, SinkTaskContext};
 pub use source::{
-    ConnectorTransactionBoundaries, ExactlyOnceSupport, OffsetStorageReader, RecordMetadata,
+    ErrantSourceRecordReporter, ConnectorTransactionBoundaries, ExactlyOnceSupport, OffsetStorageReader, RecordMetadata,
     SourceConnector, SourceOffsetChange, SourceTask, SourceTaskContext, TransactionContext,
 };
 pub use transform::{Origin, Outcome, Predicate, Transformation};

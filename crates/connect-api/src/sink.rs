@@ -47,8 +47,19 @@ pub trait SinkTask: Send {
     /// Takes the next records, none of them too. They may be written later, but not later than `flush`.
     ///
     /// Fails: after `Retriable` the worker offers all of `records` again: twice is allowed, lost is not. Any
-    /// other kind makes the task FAILED.
+    /// other kind makes the task FAILED, unless `millstream.errors.put.bisect` is set and the kind is `Data`,
+    /// which says that one or more of exactly these records cannot be written, whenever they are offered: the
+    /// worker offers them again in parts, in their order, until it knows which. Never answer `Data` for a record
+    /// of an earlier call, nor for what another attempt may mend.
     async fn put(&mut self, records: &[SinkRecord]) -> Result<()>;
+
+    /// Whether a [`Self::put`] that fails with `Data` has written nothing of its records and keeps none of them
+    /// to be written later: the whole batch was checked before, or is one transaction that was rolled back. Then
+    /// the worker can leave out the guilty records and have each other record written once
+    /// (`millstream.errors.put.bisect=once`), as long as it is not killed meanwhile. Asked before `start`.
+    fn failed_put_writes_nothing(&self) -> bool {
+        false
+    }
 
     /// Writes what `put` has taken, so that these offsets may be committed.
     async fn flush(&mut self, _offsets: &Offsets) -> Result<()> {

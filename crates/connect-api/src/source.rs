@@ -123,10 +123,26 @@ pub trait SourceTaskContext: Send + Sync {
     /// Offsets that were stored for the connector.
     fn offset_storage_reader(&self) -> Arc<dyn OffsetStorageReader>;
 
+    /// To report what was read and cannot become a record, as `errors.tolerance` and the dead letter queue say;
+    /// `None` when the connector neither logs errors nor has such a queue: then fail. Java has no such thing.
+    fn errant_record_reporter(&self) -> Option<Arc<dyn ErrantSourceRecordReporter>> {
+        None
+    }
+
     /// To define transaction boundaries; `None` unless `transaction.boundary=connector` is in force.
     fn transaction_context(&self) -> Option<Arc<dyn TransactionContext>> {
         None
     }
+}
+
+/// Takes records of a source that are not to be sent.
+#[async_trait::async_trait]
+pub trait ErrantSourceRecordReporter: Send + Sync {
+    /// Reports a record that `poll` does not return. Its offset is carried by the records behind it; theirs are not
+    /// stored before the report is done.
+    ///
+    /// Fails: when errors are not tolerated.
+    async fn report(&self, record: &SourceRecord, error: ConnectError) -> Result<()>;
 }
 
 /// Reads the offsets that were stored for a connector.

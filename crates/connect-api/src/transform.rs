@@ -35,7 +35,8 @@ pub trait Transformation: Send {
     /// Called once, before anything else.
     fn configure(&mut self, configs: &Properties) -> Result<()>;
 
-    /// Fails: the record is then as it was or half changed; the worker drops it or the task fails.
+    /// Fails: with `Retriable` the record must be as it was, for it comes again. With any other kind it may be half
+    /// changed; the worker drops it or the task fails.
     fn apply(&mut self, record: &mut ConnectRecord, origin: Origin<'_>) -> Result<Outcome>;
 }
 

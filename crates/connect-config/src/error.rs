@@ -79,6 +79,16 @@ impl ConfigErrors {
         }
     }
 
+    /// The same errors with every key behind a prefix, for settings that were read without it.
+    #[must_use]
+    pub fn under(self, prefix: &str) -> Self {
+        let errors = self.errors.into_iter();
+        let errors = errors.map(|(key, messages)| (format!("{prefix}{key}"), messages));
+        Self {
+            errors: errors.collect(),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }

@@ -16,7 +16,7 @@ const DECIMAL_ZEROS: [u32; 37] = [
 
 /// `Integer.parseInt`, `Long.parseLong` and `Short.parseShort` in one: a sign, then decimal digits,
 /// within `min..=max`. `None` where Java throws `NumberFormatException`.
-pub(crate) fn parse_integer(text: &str, min: i64, max: i64) -> Option<i64> {
+pub fn parse_integer(text: &str, min: i64, max: i64) -> Option<i64> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -45,7 +45,7 @@ fn decimal_digit(c: char) -> Option<u32> {
 ///
 /// Decimal and hexadecimal floating point with an optional `f`, `F`, `d` or `D`, and the exact words
 /// `NaN` and `Infinity`; too large is infinite, too small is zero. `None` where Java throws.
-pub(crate) fn parse_double(text: &str) -> Option<f64> {
+pub fn parse_double(text: &str) -> Option<f64> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -63,6 +63,17 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
         },
     };
     Some(if negative { -magnitude } else { magnitude })
+}
+
+/// `Float.parseFloat` for a text without surrounding white space, as [`parse_double`].
+pub fn parse_float(text: &str) -> Option<f32> {
+    let double = parse_double(text)?;
+    // Decimal texts are rounded once, from their own digits.
+    let decimal = without_type_suffix(text).parse::<f32>();
+    Some(match decimal {
+        Ok(float) if !double.is_nan() => float,
+        _ => double as f32,
+    })
 }
 
 fn without_type_suffix(text: &str) -> &str {
@@ -172,7 +183,7 @@ fn power_of_two(exponent: i64) -> f64 {
 
 /// `Double.toString` of Java 19 and later: the shortest digits that identify the double, at least one
 /// after the point, `E` notation below 10^-3 and from 10^7.
-pub(crate) fn double_to_string(value: f64) -> String {
+pub fn double_to_string(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }

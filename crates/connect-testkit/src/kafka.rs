@@ -2,7 +2,7 @@
 //!
 //! Lives here: [`KafkaCluster`] (one broker, or three that form one cluster), the convention by
 //! which a test suite asks for a broker and says that it was skipped ([`bootstrap_or_skip`],
-//! [`libs_or_skip`]), and the clusters that outlive their starter (`cargo xtask kafka`,
+//! [`libs_or_skip`], [`python_or_skip`]), and the clusters that outlive their starter (`cargo xtask kafka`,
 //! [`DetachedBroker`]).
 //! Lives elsewhere: fetching the jars (`xtask`), the embedded broker (`kafka-embedded`).
 //! Never here: Kafka's protocol beyond the one request that asks whether a broker is ready.
@@ -11,12 +11,13 @@
 //!
 //! # Environment
 //!
-//! `cargo xtask test` sets these; `cargo xtask kafka start` prints the first two to copy.
+//! `cargo xtask test` sets these; `cargo xtask kafka start` prints the first three to copy.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `KAFKA_BOOTSTRAP` | address of a running broker that the suites share: each test takes topic and group names of its own |
 //! | `MILLSTREAM_KAFKA_LIBS` | directory with Kafka's jars, for suites that start brokers of their own |
+//! | `MILLSTREAM_KAFKA_PYTHON` | a Python with Kafka clients that we did not write |
 //! | `MILLSTREAM_REQUIRE_SERVERS` | `1`: a suite that lacks what it needs fails instead of skipping |
 
 mod broker;
@@ -38,6 +39,7 @@ pub use detached::DetachedBroker;
 
 pub const BOOTSTRAP_ENV: &str = "KAFKA_BOOTSTRAP";
 pub const LIBS_ENV: &str = "MILLSTREAM_KAFKA_LIBS";
+pub const PYTHON_ENV: &str = "MILLSTREAM_KAFKA_PYTHON";
 pub const REQUIRE_SERVERS_ENV: &str = "MILLSTREAM_REQUIRE_SERVERS";
 
 /// How a line begins that says that a test did not run. `cargo xtask test` looks for it.
@@ -67,6 +69,15 @@ pub fn bootstrap_or_skip() -> Option<String> {
 #[track_caller]
 pub fn libs_or_skip() -> Option<PathBuf> {
     variable_or_skip(LIBS_ENV).map(PathBuf::from)
+}
+
+/// A Python interpreter that has Kafka clients which we did not write, or `None` after saying that
+/// the calling test is skipped.
+///
+/// Panics: when it is not set and `MILLSTREAM_REQUIRE_SERVERS=1`.
+#[track_caller]
+pub fn python_or_skip() -> Option<PathBuf> {
+    variable_or_skip(PYTHON_ENV).map(PathBuf::from)
 }
 
 #[track_caller]

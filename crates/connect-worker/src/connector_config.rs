@@ -3,11 +3,14 @@
 //! Lives here: the common keys, those of sources and of sinks, the checks across them.
 //! Source: `ConnectorConfig`, `SourceConnectorConfig`, `SinkConnectorConfig` of Apache Kafka 4.3.
 
+use crate::connector_def::{sink_def, source_def};
+use crate::errors::{RetryPolicy, TolerancePolicy};
 use crate::plugins::AnyConnector;
 use connect_config::java_regex::JavaRegex;
 use connect_config::{
-    ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, Properties, Validator,
+    ClassName, ConfigDef, ConfigEnum, ConfigErrors, ConfigException, Key, ParsedConfig, Properties,
 };
+use std::time::Duration;
 
 pub const NAME: Key<String> = Key::new("name");
 pub const CONNECTOR_CLASS: Key<String> = Key::new("connector.class");
@@ -23,6 +26,9 @@ pub const ERRORS_RETRY_DELAY_MAX_MS: Key<i64> = Key::new("errors.retry.delay.max
 pub const ERRORS_TOLERANCE: Key<ToleranceType> = Key::new("errors.tolerance");
 pub const ERRORS_LOG_ENABLE: Key<bool> = Key::new("errors.log.enable");
 pub const ERRORS_LOG_INCLUDE_MESSAGES: Key<bool> = Key::new("errors.log.include.messages");
+/// Millstream's own: at most so many errors in a window, where `errors.tolerance=all` has no end.
+pub const TOLERANCE_LIMIT: Key<Option<i32>> = Key::new("millstream.errors.tolerance.limit");
+pub const TOLERANCE_WINDOW_MS: Key<i64> = Key::new("millstream.errors.tolerance.window.ms");
 pub const CONFIG_ACTION_RELOAD: Key<String> = Key::new("config.action.reload");
 pub const TOPICS: Key<Vec<String>> = Key::new("topics");
 pub const TOPICS_REGEX: Key<String> = Key::new("topics.regex");
@@ -31,12 +37,39 @@ pub const DLQ_REPLICATION_FACTOR: Key<i16> =
     Key::new("errors.deadletterqueue.topic.replication.factor");
 pub const DLQ_CONTEXT_HEADERS: Key<bool> =
     Key::new("errors.deadletterqueue.context.headers.enable");
+/// Millstream's own: the dead letter queue of sources.
+pub const SOURCE_DLQ_TOPIC_NAME: Key<String> =
+    Key::new("millstream.errors.deadletterqueue.topic.name");
+pub const SOURCE_DLQ_REPLICATION_FACTOR: Key<i16> =
+    Key::new("millstream.errors.deadletterqueue.topic.replication.factor");
+pub const SOURCE_DLQ_CONTEXT_HEADERS: Key<bool> =
+    Key::new("millstream.errors.deadletterqueue.context.headers.enable");
+pub const PUT_BISECT: Key<PutBisect> = Key::new("millstream.errors.put.bisect");
 pub const TOPIC_CREATION_GROUPS: Key<Vec<String>> = Key::new("topic.creation.groups");
 pub const EXACTLY_ONCE_SUPPORT: Key<String> = Key::new("exactly.once.support");
 pub const TRANSACTION_BOUNDARY: Key<String> = Key::new("transaction.boundary");
 pub const TRANSACTION_BOUNDARY_INTERVAL_MS: Key<Option<i64>> =
     Key::new("transaction.boundary.interval.ms");
 pub const OFFSETS_STORAGE_TOPIC: Key<Option<String>> = Key::new("offsets.storage.topic");
+
+/// Millstream's own: what happens to a batch in which a sink's `put` finds fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutBisect {
+    /// The task fails, as in Java.
+    Off,
+    /// Only the guilty records are left out, the others are written once; only for connectors that can.
+    Once,
+    /// The same for all connectors; what a `put` that failed has written may be written again.
+    AtLeastOnce,
+}
+
+impl ConfigEnum for PutBisect {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("off", Self::Off),
+        ("once", Self::Once),
+        ("at-least-once", Self::AtLeastOnce),
+    ];
+}
 
 /// What happens to a record that cannot be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +92,21 @@ pub struct ConnectorConfig {
     pub tasks_max: usize,
     /// Whether more tasks than `tasks_max` are refused.
     pub tasks_max_enforce: bool,
-    pub errors_tolerance: ToleranceType,
+    pub errors_retry: RetryPolicy,
+    pub errors_tolerance: TolerancePolicy,
     pub errors_log_enable: bool,
     pub errors_log_include_messages: bool,
+    /// Where records that fail go; `None` without a dead letter queue.
+    pub dead_letter_topic: Option<String>,
+    pub dead_letter_replication_factor: i16,
+    /// Whether letters say what failed.
+    pub dead_letter_context_headers: bool,
+    /// Of a sink.
+    pub put_bisect: PutBisect,
+    /// References replaced.
     pub originals: Properties,
+    /// The keys whose values had references, with the texts as they were written.
+    pub references: Properties,
 }
 
 /// What a sink reads.
@@ -71,129 +115,6 @@ pub enum TopicsChoice {
     List(Vec<String>),
     /// Matched against whole names.
     Pattern(JavaRegex),
-}
-
-fn common_def() -> ConfigDef {
-    use Importance::{High, Low, Medium};
-    ConfigDef::new()
-        .define(
-            NAME.required()
-                .validator(Validator::non_empty_without_control_chars())
-                .importance(High)
-                .doc("Globally unique name to use for this connector."),
-        )
-        .define(CONNECTOR_CLASS.required().importance(High).doc("Name or alias of the class for this connector."))
-        .define(
-            TASKS_MAX
-                .default(1)
-                .validator(Validator::at_least(1))
-                .importance(High)
-                .doc("Maximum number of tasks to use for this connector."),
-        )
-        .define(TASKS_MAX_ENFORCE.default(true).importance(Low).doc(
-            "Whether to refuse a connector that makes more tasks than tasks.max.",
-        ))
-        .define(KEY_CONVERTER.default_null().importance(Low).doc("Converter class of record keys."))
-        .define(VALUE_CONVERTER.default_null().importance(Low).doc("Converter class of record values."))
-        .define(HEADER_CONVERTER.default_null().importance(Low).doc("Converter class of record headers."))
-        .define(TRANSFORMS.default(Vec::<String>::new()).importance(Low).doc("Aliases of the transforms, in order."))
-        .define(PREDICATES.default(Vec::<String>::new()).importance(Low).doc("Aliases of the predicates."))
-        .define(
-            CONFIG_ACTION_RELOAD
-                .default("restart")
-                .validator(Validator::in_values(["none", "restart"]))
-                .importance(Low)
-                .doc("What to do when a config provider's values have expired."),
-        )
-        .define(ERRORS_RETRY_TIMEOUT.default(0i64).importance(Medium).doc(
-            "How long a failed operation is tried again, in milliseconds; -1 without end.",
-        ))
-        .define(ERRORS_RETRY_DELAY_MAX_MS.default(60_000i64).importance(Medium).doc(
-            "Longest time between two tries, in milliseconds.",
-        ))
-        .define(ERRORS_TOLERANCE.default(ToleranceType::None).importance(Medium).doc(
-            "none: a record that cannot be converted makes the task fail. all: it is skipped.",
-        ))
-        .define(ERRORS_LOG_ENABLE.default(false).importance(Medium).doc("Whether skipped records are logged."))
-        .define(ERRORS_LOG_INCLUDE_MESSAGES.default(false).importance(Medium).doc(
-            "Whether the log says which record it was.",
-        ))
-}
-
-fn sink_def() -> ConfigDef {
-    use Importance::{High, Medium};
-    common_def()
-        .define(
-            TOPICS
-                .default(Vec::<String>::new())
-                .importance(High)
-                .doc("Topics to consume, comma separated."),
-        )
-        .define(
-            TOPICS_REGEX
-                .default("")
-                .importance(High)
-                .doc("Regular expression of the topics to consume."),
-        )
-        .define(
-            DLQ_TOPIC_NAME
-                .default("")
-                .importance(Medium)
-                .doc("Topic for records that cannot be processed."),
-        )
-        .define(
-            DLQ_REPLICATION_FACTOR
-                .default(3i16)
-                .importance(Medium)
-                .doc("Replication factor of that topic."),
-        )
-        .define(
-            DLQ_CONTEXT_HEADERS
-                .default(false)
-                .importance(Medium)
-                .doc("Whether its records say what failed."),
-        )
-}
-
-fn source_def() -> ConfigDef {
-    use Importance::{Low, Medium};
-    common_def()
-        .define(
-            TOPIC_CREATION_GROUPS
-                .default(Vec::<String>::new())
-                .importance(Low)
-                .doc("Groups of created topics."),
-        )
-        .define(
-            EXACTLY_ONCE_SUPPORT
-                .default("requested")
-                .validator(Validator::in_ignoring_case(["requested", "required"]))
-                .importance(Medium)
-                .doc("Whether the connector must be exactly-once."),
-        )
-        .define(
-            TRANSACTION_BOUNDARY
-                .default("poll")
-                .validator(Validator::in_ignoring_case([
-                    "poll",
-                    "interval",
-                    "connector",
-                ]))
-                .importance(Medium)
-                .doc("Where transactions end."),
-        )
-        .define(
-            TRANSACTION_BOUNDARY_INTERVAL_MS
-                .default_null()
-                .importance(Low)
-                .doc("Time between transactions."),
-        )
-        .define(
-            OFFSETS_STORAGE_TOPIC
-                .default_null()
-                .importance(Low)
-                .doc("Own topic for source offsets."),
-        )
 }
 
 impl ConnectorConfig {
@@ -210,26 +131,141 @@ impl ConnectorConfig {
         if let Err(own) = connector.as_connector().config_def().parse(properties) {
             errors.merge(own);
         }
-        if let AnyConnector::Sink(_) = connector
-            && let Err(more) = topics_of(properties)
+        let topics = match connector {
+            AnyConnector::Sink(_) => Some(topics_of(properties)),
+            AnyConnector::Source(_) => None,
+        };
+        if let Some(Err(more)) = &topics {
+            errors.merge(more.clone());
+        }
+        let parsed = match def.parse(properties) {
+            Ok(parsed) => parsed,
+            Err(more) => {
+                errors.merge(more);
+                return Err(errors);
+            }
+        };
+        let put_bisect = match connector {
+            AnyConnector::Sink(_) => parsed.get(PUT_BISECT),
+            AnyConnector::Source(_) => PutBisect::Off,
+        };
+        let dead_letters = match connector {
+            AnyConnector::Sink(_) => DeadLetters::of_sink(&parsed),
+            AnyConnector::Source(_) => DeadLetters::of_source(&parsed),
+        };
+        if let Some(Ok(topics)) = &topics
+            && let Err(more) = dead_letters.check(topics)
         {
             errors.merge(more);
         }
-        match def.parse(properties) {
-            Err(more) => {
-                errors.merge(more);
-                Err(errors)
+        errors.into_result(Self {
+            name: parsed.get(NAME),
+            connector_class: parsed.get(CONNECTOR_CLASS),
+            tasks_max: parsed.get(TASKS_MAX).max(1) as usize,
+            tasks_max_enforce: parsed.get(TASKS_MAX_ENFORCE),
+            errors_retry: RetryPolicy::of_ms(
+                parsed.get(ERRORS_RETRY_TIMEOUT),
+                parsed.get(ERRORS_RETRY_DELAY_MAX_MS),
+            ),
+            errors_tolerance: tolerance_of(&parsed),
+            errors_log_enable: parsed.get(ERRORS_LOG_ENABLE),
+            errors_log_include_messages: parsed.get(ERRORS_LOG_INCLUDE_MESSAGES),
+            dead_letter_topic: dead_letters.topic,
+            dead_letter_replication_factor: dead_letters.replication_factor,
+            dead_letter_context_headers: dead_letters.context_headers,
+            put_bisect,
+            originals: properties.clone(),
+            references: Properties::new(),
+        })
+    }
+
+    /// One of which tests change what they are about.
+    #[cfg(test)]
+    pub fn for_tests() -> Self {
+        Self {
+            name: "c".into(),
+            connector_class: "C".into(),
+            tasks_max: 1,
+            tasks_max_enforce: true,
+            errors_retry: RetryPolicy::of_ms(0, 60_000),
+            errors_tolerance: TolerancePolicy::None,
+            errors_log_enable: false,
+            errors_log_include_messages: false,
+            dead_letter_topic: None,
+            dead_letter_replication_factor: 3,
+            dead_letter_context_headers: false,
+            put_bisect: PutBisect::Off,
+            originals: Properties::default(),
+            references: Properties::new(),
+        }
+    }
+}
+
+fn tolerance_of(parsed: &ParsedConfig) -> TolerancePolicy {
+    match (parsed.get(ERRORS_TOLERANCE), parsed.get(TOLERANCE_LIMIT)) {
+        (ToleranceType::None, _) => TolerancePolicy::None,
+        (ToleranceType::All, None) => TolerancePolicy::All,
+        (ToleranceType::All, Some(errors)) => TolerancePolicy::Limited {
+            errors: errors.unsigned_abs(),
+            window: Duration::from_millis(parsed.get(TOLERANCE_WINDOW_MS).unsigned_abs()),
+        },
+    }
+}
+
+/// A blank name is none.
+fn topic_in(name: String) -> Option<String> {
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_string())
+}
+
+/// What a configuration says of its dead letter queue.
+pub struct DeadLetters {
+    topic: Option<String>,
+    replication_factor: i16,
+    context_headers: bool,
+}
+
+impl DeadLetters {
+    pub fn of_sink(parsed: &ParsedConfig) -> Self {
+        Self {
+            topic: topic_in(parsed.get(DLQ_TOPIC_NAME)),
+            replication_factor: parsed.get(DLQ_REPLICATION_FACTOR),
+            context_headers: parsed.get(DLQ_CONTEXT_HEADERS),
+        }
+    }
+
+    fn of_source(parsed: &ParsedConfig) -> Self {
+        Self {
+            topic: topic_in(parsed.get(SOURCE_DLQ_TOPIC_NAME)),
+            replication_factor: parsed.get(SOURCE_DLQ_REPLICATION_FACTOR),
+            context_headers: parsed.get(SOURCE_DLQ_CONTEXT_HEADERS),
+        }
+    }
+
+    /// Fails: when the queue's topic would be read by the connector itself, with Java's messages.
+    pub fn check(&self, topics: &TopicsChoice) -> Result<(), ConfigErrors> {
+        let Some(name) = &self.topic else {
+            return Ok(());
+        };
+        match topics {
+            TopicsChoice::List(topics) if topics.contains(name) => Err(ConfigErrors::of(
+                TOPICS.name(),
+                format!(
+                    "The DLQ topic '{name}' may not be included in the list of topics ('topics=[{}]') consumed by the \
+                     connector",
+                    topics.join(", ")
+                ),
+            )),
+            TopicsChoice::Pattern(pattern) if pattern.matches(name).unwrap_or(true) => {
+                Err(ConfigErrors::of(
+                    TOPICS_REGEX.name(),
+                    format!(
+                        "The DLQ topic '{name}' may not be matched by the regex for the topics \
+                         ('topics.regex={pattern}') consumed by the connector"
+                    ),
+                ))
             }
-            Ok(parsed) => errors.into_result(Self {
-                name: parsed.get(NAME),
-                connector_class: parsed.get(CONNECTOR_CLASS),
-                tasks_max: parsed.get(TASKS_MAX).max(1) as usize,
-                tasks_max_enforce: parsed.get(TASKS_MAX_ENFORCE),
-                errors_tolerance: parsed.get(ERRORS_TOLERANCE),
-                errors_log_enable: parsed.get(ERRORS_LOG_ENABLE),
-                errors_log_include_messages: parsed.get(ERRORS_LOG_INCLUDE_MESSAGES),
-                originals: properties.clone(),
-            }),
+            _ => Ok(()),
         }
     }
 }
@@ -255,7 +291,10 @@ pub fn topics_of(properties: &Properties) -> Result<TopicsChoice, ConfigErrors> 
         (true, false) => JavaRegex::new(&pattern)
             .map(TopicsChoice::Pattern)
             .map_err(|error| {
-                ConfigErrors::of(TOPICS_REGEX.name(), format!("Invalid regex: {error}"))
+                let key = TOPICS_REGEX.name();
+                let reason = format!("Invalid regex: {error}");
+                let message = ConfigException::invalid(key, &pattern, reason).into_message();
+                ConfigErrors::of(key, message)
             }),
     }
 }
@@ -263,34 +302,9 @@ pub fn topics_of(properties: &Properties) -> Result<TopicsChoice, ConfigErrors> 
 /// Keys whose meaning would be lost without a word: refused until they are honoured.
 fn unsupported(properties: &Properties, connector: &AnyConnector) -> ConfigErrors {
     let mut errors = ConfigErrors::new();
-    let is_set = |key: &str| {
-        properties
-            .get(key)
-            .is_some_and(|value| !value.trim().is_empty())
-    };
-    for key in ["transforms", "predicates"] {
-        if is_set(key) {
-            errors.add(
-                key,
-                format!("{key} are not supported yet; remove the key to run without them"),
-            );
-        }
-    }
     match connector {
-        AnyConnector::Sink(_) => {
-            if is_set(DLQ_TOPIC_NAME.name()) {
-                errors.add(
-                    DLQ_TOPIC_NAME.name(),
-                    "dead letter queues are not supported yet; remove the key",
-                );
-            }
-        }
+        AnyConnector::Sink(_) => {}
         AnyConnector::Source(_) => {
-            if let Some((key, _)) = properties.range_with_prefix("topic.creation.").next() {
-                let message = "topics are not created by the worker yet; create the topic and remove the keys \
-                               topic.creation.*";
-                errors.add(key, message);
-            }
             if properties
                 .get(EXACTLY_ONCE_SUPPORT.name())
                 .is_some_and(|value| value.trim().eq_ignore_ascii_case("required"))
@@ -326,14 +340,6 @@ pub fn warnings(properties: &Properties, connector: &mut AnyConnector) -> Vec<St
     say(
         "header.converter.plugin.version",
         "there is one version of each plugin",
-    );
-    say(
-        ERRORS_RETRY_TIMEOUT.name(),
-        "conversions do not fail for reasons that pass",
-    );
-    say(
-        ERRORS_RETRY_DELAY_MAX_MS.name(),
-        "conversions do not fail for reasons that pass",
     );
     say(
         OFFSETS_STORAGE_TOPIC.name(),
@@ -398,7 +404,7 @@ mod tests {
         check_topics("topics=a, b", "a+b");
         check_topics("topics.regex=a|b", "a|b");
         check_topics("topics.regex=(?!a).*", "(?!a).*");
-        let unclosed = "Invalid regex: Unclosed group near index 1\n(";
+        let unclosed = "Invalid value ( for configuration topics.regex: Invalid regex: Unclosed group near index 1\n(";
         check_topics("topics.regex=(", unclosed);
         let none = "Must configure one of topics or topics.regex";
         check_topics("", &format!("{none}; {none}"));

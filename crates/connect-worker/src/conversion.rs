@@ -3,7 +3,7 @@
 //! Lives here: choosing the converters, and running them over one record of either direction.
 //! Lives elsewhere: the converters (`connect_converters`), what becomes of a failed record (`errors`).
 
-use crate::errors::{Stage, Tolerance, Which};
+use crate::errors::{Failure, Stage};
 use crate::plugins::Plugins;
 use crate::worker_config::WorkerConfig;
 use bytes::Bytes;
@@ -24,7 +24,8 @@ pub struct Converters {
 }
 
 struct Named<C: ?Sized> {
-    class: String,
+    /// The full Java name, by whatever name the configuration found it.
+    class: &'static str,
     converter: Box<C>,
 }
 
@@ -50,11 +51,9 @@ impl Converters {
         let data =
             |key: &'static str, worker_class: &str, converter_type, errors: &mut ConfigErrors| {
                 let (class, settings) = choose(key, worker_class);
-                let made = plugins
-                    .new_converter(&class)
-                    .map_err(|message| errors.add(key, message))
-                    .ok()?;
-                let mut converter = made;
+                let made = plugins.new_converter(&class);
+                let (class, mut converter) =
+                    made.map_err(|message| errors.add(key, message)).ok()?;
                 match converter.configure(&settings, converter_type) {
                     Ok(()) => Some(Named { class, converter }),
                     Err(error) => {
@@ -77,7 +76,7 @@ impl Converters {
         );
         let (class, settings) = choose("header.converter", &worker.header_converter);
         let header = match plugins.new_header_converter(&class) {
-            Ok(mut converter) => match converter.configure(&settings) {
+            Ok((class, mut converter)) => match converter.configure(&settings) {
                 Ok(()) => Some(Named { class, converter }),
                 Err(error) => {
                     errors.add("header.converter", error.to_string());
@@ -99,21 +98,21 @@ impl Converters {
 /// Turns consumed records into sink records.
 pub struct SinkConversion {
     converters: Converters,
-    tolerance: Arc<Tolerance>,
     /// Reused by records that have headers.
     headers: Vec<KafkaHeader>,
 }
 
 impl SinkConversion {
-    pub fn new(converters: Converters, tolerance: Arc<Tolerance>) -> Self {
+    pub fn new(converters: Converters) -> Self {
         Self {
             converters,
-            tolerance,
             headers: Vec::new(),
         }
     }
 
-    /// Adds the record for the task to `into`; nothing when it failed and that is tolerated.
+    /// Adds the record for the task to `into`.
+    ///
+    /// Fails: with the converter that did; nothing is added then.
     ///
     /// `payload`: the buffer that `view` lies in. Texts and bytes of the record share it.
     pub fn convert(
@@ -124,13 +123,17 @@ impl SinkConversion {
         view: &RecordView<'_>,
         timestamp_type: TimestampType,
         into: &mut Vec<SinkRecord>,
-    ) -> Result<()> {
-        let skip = |this: &Self, stage, error| {
-            this.skip(stage, topic, partition, view, timestamp_type, error)
-        };
+    ) -> Result<(), Failure> {
+        let failed = |this: &Self, stage, error| Err(this.failure(stage, error));
         self.headers.clear();
         for header in view.headers() {
-            let header = header.map_err(|error| self.corrupt(topic, partition, view, error))?;
+            let header = match header {
+                Ok(header) => header,
+                Err(cause) => {
+                    let error = corrupt(topic, partition, view, cause);
+                    return failed(self, Stage::HeaderConverter, error);
+                }
+            };
             self.headers.push(KafkaHeader {
                 key: Str::from_utf8_lossy(payload.slice_ref(header.key)),
                 value: header.value.map(|value| payload.slice_ref(value)),
@@ -143,7 +146,7 @@ impl SinkConversion {
             key,
         ) {
             Ok(key) => key,
-            Err(error) => return skip(self, Stage::KeyConverter, error),
+            Err(error) => return failed(self, Stage::KeyConverter, error),
         };
         let value = view.value.map(|bytes| SharedSlice::part(payload, bytes));
         let value = match self
@@ -153,11 +156,11 @@ impl SinkConversion {
             .to_connect_data_with_headers(topic, &self.headers, value)
         {
             Ok(value) => value,
-            Err(error) => return skip(self, Stage::ValueConverter, error),
+            Err(error) => return failed(self, Stage::ValueConverter, error),
         };
         let headers = match self.convert_headers(topic) {
             Ok(headers) => headers,
-            Err(error) => return skip(self, Stage::HeaderConverter, error),
+            Err(error) => return failed(self, Stage::HeaderConverter, error),
         };
         let has_time = view.timestamp_ms != -1;
         let timestamp_type = if has_time {
@@ -198,55 +201,37 @@ impl SinkConversion {
         Ok(headers)
     }
 
-    fn skip(
-        &self,
-        stage: Stage,
-        topic: &str,
-        partition: i32,
-        view: &RecordView<'_>,
-        timestamp_type: TimestampType,
-        error: ConnectError,
-    ) -> Result<()> {
+    #[cold]
+    fn failure(&self, stage: Stage, error: ConnectError) -> Failure {
         let class = match stage {
-            Stage::KeyConverter => &self.converters.key.class,
-            Stage::HeaderConverter => &self.converters.header.class,
-            _ => &self.converters.value.class,
+            Stage::KeyConverter => self.converters.key.class,
+            Stage::HeaderConverter => self.converters.header.class,
+            _ => self.converters.value.class,
         };
-        let has_time = view.timestamp_ms != -1;
-        let which = Which::Consumed {
-            topic,
-            partition,
-            offset: view.offset,
-            timestamp: has_time.then_some(view.timestamp_ms),
-            timestamp_type: if has_time {
-                timestamp_type
-            } else {
-                TimestampType::NoTimestampType
-            },
-        };
-        self.tolerance.failed(stage, class, error, which)?;
-        Ok(())
+        Failure {
+            stage,
+            class,
+            error,
+        }
     }
+}
 
-    fn corrupt(
-        &self,
-        topic: &str,
-        partition: i32,
-        view: &RecordView<'_>,
-        cause: impl std::error::Error + Send + Sync + 'static,
-    ) -> ConnectError {
-        ConnectError::data("a record's headers are damaged")
-            .with("topic", topic)
-            .with("partition", partition)
-            .with("offset", view.offset)
-            .caused_by(cause)
-    }
+fn corrupt(
+    topic: &str,
+    partition: i32,
+    view: &RecordView<'_>,
+    cause: impl std::error::Error + Send + Sync + 'static,
+) -> ConnectError {
+    ConnectError::data("a record's headers are damaged")
+        .with("topic", topic)
+        .with("partition", partition)
+        .with("offset", view.offset)
+        .caused_by(cause)
 }
 
 /// Turns source records into the bytes of a topic.
 pub struct SourceConversion {
     converters: Converters,
-    tolerance: Arc<Tolerance>,
     key: Vec<u8>,
     value: Vec<u8>,
     headers: Vec<KafkaHeader>,
@@ -260,27 +245,33 @@ pub struct Encoded<'a> {
 }
 
 impl SourceConversion {
-    pub fn new(converters: Converters, tolerance: Arc<Tolerance>) -> Self {
+    pub fn new(converters: Converters) -> Self {
         Self {
             converters,
-            tolerance,
             key: Vec::new(),
             value: Vec::new(),
             headers: Vec::new(),
         }
     }
 
-    /// The bytes of a record; `None` when it failed and that is tolerated.
-    pub fn convert<'a>(&'a mut self, record: &'a SourceRecord) -> Result<Option<Encoded<'a>>> {
+    /// The bytes of a record.
+    ///
+    /// Fails: with the converter that did.
+    pub fn convert<'a>(&'a mut self, record: &'a SourceRecord) -> Result<Encoded<'a>, Failure> {
         let Self {
             converters,
-            tolerance,
             key: key_buffer,
             value: value_buffer,
             headers,
         } = self;
         let topic = &*record.topic;
-        let which = Which::Source(record);
+        let failed = |stage, class, error| {
+            Err(Failure {
+                stage,
+                class,
+                error,
+            })
+        };
         headers.clear();
         for header in &record.headers {
             let converted = converters.header.converter.from_connect_header(
@@ -295,13 +286,7 @@ impl SourceConversion {
                     value,
                 }),
                 Err(error) => {
-                    tolerance.failed(
-                        Stage::HeaderConverter,
-                        &converters.header.class,
-                        error,
-                        which,
-                    )?;
-                    return Ok(None);
+                    return failed(Stage::HeaderConverter, converters.header.class, error);
                 }
             }
         }
@@ -314,10 +299,7 @@ impl SourceConversion {
         );
         let key = match key {
             Ok(key) => key,
-            Err(error) => {
-                tolerance.failed(Stage::KeyConverter, &converters.key.class, error, which)?;
-                return Ok(None);
-            }
+            Err(error) => return failed(Stage::KeyConverter, converters.key.class, error),
         };
         let value = converters.value.converter.from_connect_data_with_headers(
             topic,
@@ -328,15 +310,12 @@ impl SourceConversion {
         );
         let value = match value {
             Ok(value) => value,
-            Err(error) => {
-                tolerance.failed(Stage::ValueConverter, &converters.value.class, error, which)?;
-                return Ok(None);
-            }
+            Err(error) => return failed(Stage::ValueConverter, converters.value.class, error),
         };
-        Ok(Some(Encoded {
+        Ok(Encoded {
             key,
             value,
             headers,
-        }))
+        })
     }
 }

@@ -1,37 +1,41 @@
 //! The loop of a sink task: consume, convert, put, commit what the task has delivered.
 //!
-//! Lives here: the order of things, redelivery, rebalances, when to commit.
-//! Lives elsewhere: what may be committed (`sink_offsets`), the task's requests (`sink_context`),
-//! conversion (`conversion`), fetching and group membership (`kafka_client::consumer`).
+//! Lives here: the order of things, rebalances, when to commit. Beside it: making a batch of what was fetched
+//! (`intake`), giving it to the task and what a `put` that fails leads to (`put`).
+//! Lives elsewhere: what may be committed (`sink_offsets`), the batch (`sink_batch`), the task's requests
+//! (`sink_context`), fetching and group membership (`kafka_client::consumer`).
 //! Source: `WorkerSinkTask` in apache/kafka, connect/runtime.
 
-use crate::connector_config::{TopicsChoice, topics_of};
-use crate::conversion::{Converters, SinkConversion};
-use crate::errors::Tolerance;
+use crate::chain::TransformationChain;
+use crate::config_providers::TaskConfig;
+use crate::connector_config::{ConnectorConfig, TopicsChoice, topics_of};
+use crate::conversion::Converters;
+use crate::errors::{DeadLetters, Tolerance, of_client};
 use crate::panics::caught;
+use crate::sink_batch::SinkBatch;
 use crate::sink_context::SinkContext;
 use crate::sink_offsets::{CommitPlan, Ignored, SinkOffsets};
 use crate::source_task::wait_while_paused;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::task::Target;
+use crate::transforms::Batch;
 use crate::worker::WorkerParts;
-use connect_api::{
-    ConnectError, Offsets, Result, SinkRecord, SinkTask, TimestampType, TopicPartition,
-};
+use connect_api::{ConnectError, Offsets, Result, SinkTask, TopicPartition};
 use connect_config::java_regex::JavaRegex;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::ClientError;
-use kafka_client::consumer::{
-    self, Consumer, OffsetAndMetadata, PartitionRecords, PendingCommit, Polled,
-};
+use kafka_client::consumer::{self, Consumer, OffsetAndMetadata, PendingCommit, Polled};
 use kafka_client::settings::{ConsumerSettings, Parsed};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-/// How long refused records wait before they are offered again, unless the task asks for another time.
-const REDELIVERY_WAIT: Duration = Duration::from_secs(1);
+mod intake;
+mod put;
+
+use intake::Intake;
+use put::{Bisect, Redelivery, unrecoverable};
 
 /// Longest that leaving the group may take.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
@@ -41,9 +45,11 @@ pub struct Parts {
     pub id: ConnectorTaskId,
     pub task: Box<dyn SinkTask>,
     pub task_config: Properties,
+    pub config: ConnectorConfig,
     /// Client properties of the consumer.
     pub consumer: Properties,
     pub converters: Converters,
+    pub chain: TransformationChain,
     pub tolerance: Arc<Tolerance>,
     pub worker: Arc<WorkerParts>,
     pub target: Target,
@@ -82,20 +88,37 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         TopicsChoice::Pattern(pattern) => consumer.subscribe_matching(topics_matching(pattern)),
     }
     .map_err(|cause| ConnectError::config("cannot subscribe").caused_by(cause))?;
+    let bisect = Bisect::of(parts.config.put_bisect, &*parts.task, &parts.task_config)?;
+    let letters = DeadLetters::open(
+        &parts.id,
+        &parts.config,
+        &parts.worker,
+        parts.tolerance.clone(),
+    );
+    let letters = tokio::select! {
+        letters = letters => letters?,
+        () = parts.target.stopping() => return Ok(()),
+    };
     let context = Arc::new(SinkContext::new(
-        parts.task_config.clone(),
+        TaskConfig::new(
+            parts.task_config.clone(),
+            &parts.config.originals,
+            &parts.config.references,
+            parts.worker.config.providers.clone(),
+        ),
         parts.tolerance.clone(),
     ));
     let now = Instant::now();
     let mut sink = SinkLoop {
         task: parts.task,
-        conversion: SinkConversion::new(parts.converters, parts.tolerance.clone()),
+        intake: Intake::new(parts.converters, parts.chain, parts.tolerance.clone()),
+        bisect,
+        letters,
         tolerance: parts.tolerance,
         consumer,
         context: context.clone(),
         offsets: SinkOffsets::default(),
-        batch: Vec::new(),
-        ends: Vec::new(),
+        batch: SinkBatch::default(),
         redelivery: Redelivery::None,
         paused: Paused::No,
         next_commit: now + parts.worker.config.offset_flush_interval,
@@ -106,20 +129,15 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         target: parts.target,
     };
     let result = caught(sink.live(context, &parts.task_config)).await;
+    // Also of the record that ended the task.
+    sink.letters.close().await;
     // After a panic what the task holds is dropped, and nothing asked of it: it might say that records are
     // safe which it has lost. The others of its group need not wait for its partitions.
     if let Err(error) = sink.consumer.close(LEAVE_MAX).await {
         debug!(%error, "consumer did not leave its group");
     }
     sink.tolerance.say_skipped();
-    let result = result.unwrap_or_else(|panic| Err(panic.into()));
-    result.map_err(|error| {
-        ConnectError::new(
-            error.kind(),
-            "Exiting WorkerSinkTask due to unrecoverable exception.",
-        )
-        .caused_by(error)
-    })
+    result.unwrap_or_else(|panic| Err(unrecoverable(panic.into())))
 }
 
 /// `topics.regex` as the consumer asks for it.
@@ -136,15 +154,15 @@ fn topics_matching(pattern: JavaRegex) -> consumer::TopicMatcher {
 struct SinkLoop {
     id: ConnectorTaskId,
     task: Box<dyn SinkTask>,
-    conversion: SinkConversion,
+    intake: Intake,
+    bisect: Bisect,
+    letters: DeadLetters,
     tolerance: Arc<Tolerance>,
     consumer: Consumer,
     context: Arc<SinkContext>,
     offsets: SinkOffsets,
     /// What `put` is given; kept while the task refuses it. Its room is used again.
-    batch: Vec<SinkRecord>,
-    /// How far each partition is once `batch` is delivered, records that were left out included.
-    ends: Vec<(TopicPartition, i64)>,
+    batch: SinkBatch,
     redelivery: Redelivery,
     paused: Paused,
     next_commit: Instant,
@@ -152,14 +170,6 @@ struct SinkLoop {
     committing: Option<Committing>,
     worker: Arc<WorkerParts>,
     target: Target,
-}
-
-/// Whether the task has refused `batch` for now.
-#[derive(Clone, Copy, PartialEq)]
-enum Redelivery {
-    None,
-    /// All partitions are paused until the task takes the batch, to be offered again at this time.
-    At(Instant),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -228,7 +238,14 @@ impl SinkLoop {
                 }
                 Polled::Lost(partitions) => self.lose_partitions(&convert_all(partitions)).await?,
                 Polled::Records(records) => {
-                    self.convert(records)?;
+                    let taken = self
+                        .intake
+                        .take_in(records, &mut self.batch, &mut self.target)
+                        .await?;
+                    self.letters.send().await;
+                    if taken == Batch::Stopped {
+                        return Ok(());
+                    }
                     self.put().await?;
                 }
                 Polled::Nothing => self.put().await?,
@@ -268,7 +285,7 @@ impl SinkLoop {
                     until = until.min(self.next_commit);
                 }
                 polled = self.consumer.poll(until.saturating_duration_since(Instant::now())) => {
-                    let failed = |cause| ConnectError::fatal("cannot consume").caused_by(cause);
+                    let failed = |cause| of_client("cannot consume", cause);
                     return polled.map(Some).map_err(failed);
                 }
             }
@@ -323,88 +340,12 @@ impl SinkLoop {
         self.commit_requested |= requests.commit;
     }
 
-    /// Makes records of what was fetched. Those that fail and are tolerated are left out.
-    fn convert(&mut self, fetched: Vec<PartitionRecords>) -> Result<()> {
-        debug_assert!(
-            self.batch.is_empty(),
-            "nothing is consumed while a batch is refused"
-        );
-        for fetched in &fetched {
-            let (topic, partition) = (&fetched.topic, fetched.partition);
-            for piece in fetched.pieces() {
-                let timestamp_type = match piece.batch().timestamp_type() {
-                    consumer::TimestampType::CreateTime => TimestampType::CreateTime,
-                    consumer::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
-                };
-                let payload = piece.payload();
-                for view in piece.records() {
-                    let view = view.map_err(|cause| {
-                        ConnectError::fatal("fetched records are damaged")
-                            .with("topic", topic)
-                            .with("partition", partition)
-                            .caused_by(cause)
-                    })?;
-                    self.conversion.convert(
-                        topic,
-                        partition,
-                        payload,
-                        &view,
-                        timestamp_type,
-                        &mut self.batch,
-                    )?;
-                }
-            }
-            self.ends.push((
-                TopicPartition {
-                    topic: topic.clone(),
-                    partition,
-                },
-                fetched.next_offset(),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Gives the batch to the task. A batch that it refuses stays.
-    async fn put(&mut self) -> Result<()> {
-        if let Redelivery::At(time) = self.redelivery
-            && Instant::now() < time
-        {
-            return Ok(());
-        }
-        match self.task.put(&self.batch).await {
-            Ok(()) => {
-                self.tolerance.check()?;
-                for (partition, offset) in self.ends.drain(..) {
-                    self.offsets.delivered(&partition, offset);
-                }
-                self.batch.clear();
-                self.end_redelivery();
-                Ok(())
-            }
-            Err(error) if error.is_retriable() => {
-                let wait = self.context.take_timeout().unwrap_or(REDELIVERY_WAIT);
-                if self.redelivery == Redelivery::None {
-                    warn!(%error, records = self.batch.len(), "the task refused records for now; offering them again");
-                    self.pause_all();
-                } else {
-                    debug!(%error, records = self.batch.len(), "the task refused records again");
-                }
-                self.redelivery = Redelivery::At(Instant::now() + wait);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     async fn open_partitions(&mut self, partitions: Vec<consumer::TopicPartition>) -> Result<()> {
         let partitions = convert_all(partitions);
         for partition in &partitions {
             let position = self.consumer.position(&client_partition(partition)).await;
             let position = position.map_err(|cause| {
-                ConnectError::fatal("cannot find where to go on")
-                    .with("partition", partition)
-                    .caused_by(cause)
+                of_client("cannot find where to go on", cause).with("partition", partition)
             })?;
             self.offsets.assign(partition.clone(), position);
         }
@@ -446,6 +387,7 @@ impl SinkLoop {
             let (plan, ignored) = self.offsets.plan_commit(&asked, returned);
             say_ignored(&ignored);
             if let CommitPlan::Commit { number, offsets } = plan {
+                self.letters.settle().await;
                 let answer = self.consumer.commit_sync(client_offsets(&offsets)).await;
                 self.committing = None;
                 self.committed(number, &offsets, answer);
@@ -473,31 +415,6 @@ impl SinkLoop {
         self.task.close(partitions).await
     }
 
-    /// Takes records of these partitions out of a refused batch.
-    fn drop_pending(&mut self, partitions: &[TopicPartition]) {
-        self.batch.retain(|record| {
-            let (topic, partition) = (record.original_topic(), record.original_partition());
-            !partitions
-                .iter()
-                .any(|gone| *gone.topic == *topic && gone.partition == partition)
-        });
-        self.ends
-            .retain(|(partition, _)| !partitions.contains(partition));
-        if self.batch.is_empty() {
-            self.end_redelivery();
-        }
-    }
-
-    /// Reads on after records were refused.
-    fn end_redelivery(&mut self) {
-        if self.redelivery != Redelivery::None {
-            self.redelivery = Redelivery::None;
-            if self.paused == Paused::No {
-                self.resume_all();
-            }
-        }
-    }
-
     /// Asks the task what is safe and sends it, without waiting for the answer.
     async fn begin_commit(&mut self) -> Result<()> {
         let all: Vec<TopicPartition> = self.offsets.assignment().cloned().collect();
@@ -516,6 +433,7 @@ impl SinkLoop {
         let (plan, ignored) = self.offsets.plan_commit(&asked, returned);
         say_ignored(&ignored);
         if let CommitPlan::Commit { number, offsets } = plan {
+            self.letters.settle().await;
             let answer = self.consumer.commit_async(client_offsets(&offsets));
             self.committing = Some(Committing {
                 number,
@@ -551,7 +469,6 @@ impl SinkLoop {
         }
         // What was refused comes again from Kafka.
         self.batch.clear();
-        self.ends.clear();
         self.end_redelivery();
     }
 

@@ -4,6 +4,7 @@
 //! Lives elsewhere: which offsets may be stored (`submitted_records`), their bytes (`offsets`).
 //! Source: `SourceTaskOffsetCommitter`, `OffsetStorageWriter` in apache/kafka, connect/runtime.
 
+use crate::errors::DeadLetters;
 use crate::offsets::ConnectorOffsets;
 use crate::submitted_records::SubmittedRecords;
 use connect_api::{ConnectError, Result};
@@ -75,9 +76,10 @@ impl Commits {
         }
     }
 
-    /// Does what is due.
-    pub async fn step(&mut self, submitted: &mut SubmittedRecords) {
+    /// Does what is due. A commit begins when Kafka has the letters of the records before.
+    pub async fn step(&mut self, submitted: &mut SubmittedRecords, letters: &mut DeadLetters) {
         let Some(storing) = &mut self.storing else {
+            letters.settle().await;
             self.begin(submitted);
             return;
         };
@@ -153,8 +155,9 @@ impl Commits {
     }
 
     /// The last commit: ends what is under way, stores what has come since.
-    pub async fn finish(&mut self, submitted: &mut SubmittedRecords) {
+    pub async fn finish(&mut self, submitted: &mut SubmittedRecords, letters: &mut DeadLetters) {
         self.end().await;
+        letters.settle().await;
         self.begin(submitted);
         self.end().await;
     }
@@ -221,6 +224,7 @@ mod tests {
     struct Bench {
         store: Arc<Failing>,
         commits: Commits,
+        letters: DeadLetters,
         submitted: SubmittedRecords,
     }
 
@@ -233,6 +237,7 @@ mod tests {
             Self {
                 commits: Commits::new(offsets, minute, minute),
                 store,
+                letters: DeadLetters::none(),
                 submitted: SubmittedRecords::default(),
             }
         }
@@ -257,7 +262,9 @@ mod tests {
 
         /// Commits, and prints whether the task is told and what is stored.
         async fn commit(&mut self) -> String {
-            self.commits.finish(&mut self.submitted).await;
+            self.commits
+                .finish(&mut self.submitted, &mut self.letters)
+                .await;
             let told = if self.commits.take_done() {
                 "told"
             } else {
@@ -310,10 +317,16 @@ mod tests {
         for n in 1..4 {
             bench.commits.due().await;
             assert!(bench.commits.is_due());
-            bench.commits.step(&mut bench.submitted).await;
+            bench
+                .commits
+                .step(&mut bench.submitted, &mut bench.letters)
+                .await;
             assert_eq!(begin.elapsed().as_secs(), 60 * n);
             bench.commits.due().await;
-            bench.commits.step(&mut bench.submitted).await;
+            bench
+                .commits
+                .step(&mut bench.submitted, &mut bench.letters)
+                .await;
             assert!(bench.commits.take_done() && !bench.commits.is_due());
         }
     }

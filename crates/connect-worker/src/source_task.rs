@@ -1,37 +1,48 @@
 //! The loop of a source task: poll, convert, produce, commit offsets of what Kafka has.
 //!
-//! Lives here: the order of things, back-pressure, when to commit, what a failure does.
+//! Lives here: the order of things, back-pressure, when to commit, what a failure does. Beside it: what Kafka's answers
+//! lead to (`acknowledge`).
 //! Lives elsewhere: which offsets may be committed (`submitted_records`), storing them (`source_commits`),
 //! conversion (`conversion`), sending (`kafka_client::producer`).
 //! Source: `AbstractWorkerSourceTask`, `WorkerSourceTask` in apache/kafka, connect/runtime.
 
+use crate::chain::TransformationChain;
+use crate::config_providers::TaskConfig;
+use crate::connector_config::ConnectorConfig;
 use crate::conversion::{Converters, SourceConversion};
-use crate::errors::{Stage, Tolerance, Which};
+use crate::errors::{Again, DeadLetters, Failure, Retries, Stage, Tolerance, Which, of_client};
 use crate::offsets::ConnectorOffsets;
 use crate::panics::caught;
 use crate::source_commits::Commits;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::submitted_records::SubmittedRecords;
 use crate::task::Target;
+use crate::topic_creation::TopicCreation;
+use crate::topic_creator::{self, TopicCreator};
+use crate::transforms::{SourceBatch, SourceTransforms};
 use crate::worker::WorkerParts;
+use crate::worker_config::WorkerConfig;
 use connect_api::{
-    ConnectError, OffsetStorageReader, RecordMetadata, Result, SourceRecord, SourceTask,
-    SourceTaskContext,
+    ConnectError, ErrantSourceRecordReporter, OffsetStorageReader, Result, SourceRecord,
+    SourceTask, SourceTaskContext,
 };
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
 use kafka_client::producer::{
-    Acknowledged, Acknowledgements, AppendError, Producer, Record, Run, Token, Topic,
+    Acknowledged, Acknowledgements, AppendError, Producer, Record, Run, Topic,
 };
 use kafka_client::settings::{Parsed, ProducerSettings};
 use std::collections::HashMap;
 use std::future::Future;
-use std::iter::Peekable;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
+
+mod acknowledge;
+
+use acknowledge::Unanswered;
 
 /// The class that Java's logs name for a failed send.
 const PRODUCER_CLASS: &str = "org.apache.kafka.clients.producer.KafkaProducer";
@@ -47,9 +58,11 @@ pub struct Parts {
     pub id: ConnectorTaskId,
     pub task: Box<dyn SourceTask>,
     pub task_config: Properties,
+    pub config: ConnectorConfig,
     /// Client properties of the producer.
     pub producer: Properties,
     pub converters: Converters,
+    pub chain: TransformationChain,
     pub tolerance: Arc<Tolerance>,
     pub offsets: Arc<ConnectorOffsets>,
     pub worker: Arc<WorkerParts>,
@@ -65,6 +78,17 @@ pub fn producer_settings(config: Properties) -> Result<Parsed<ProducerSettings>,
         .map_err(|errors| crate::worker::client_errors("producer.override.", errors))
 }
 
+/// Checks what a connector says about new topics, and the client that is to create them.
+pub fn check_topic_creation(
+    worker: &WorkerConfig,
+    connector: &Properties,
+) -> Result<(), ConfigErrors> {
+    match TopicCreation::parse(connector, worker.topic_creation_enable)? {
+        Some(_) => topic_creator::admin_settings(&worker.originals, connector, "").map(drop),
+        None => Ok(()),
+    }
+}
+
 /// Runs a task until its target state is `Stopped` or it fails.
 pub async fn run(mut parts: Parts) -> Result<()> {
     if !wait_while_paused(&mut parts.target, &parts.id, &parts.worker).await {
@@ -76,23 +100,52 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let made = Producer::new(client.clone(), &parsed.settings);
     let (producer, acknowledgements) =
         made.map_err(|cause| ConnectError::config("cannot make the producer").caused_by(cause))?;
-    let context = Arc::new(Context {
-        config: parts.task_config.clone(),
-        offsets: parts.offsets.clone(),
+    let creation = TopicCreation::parse(
+        &parts.config.originals,
+        parts.worker.config.topic_creation_enable,
+    )?;
+    let topic_creator = creation.map(|creation| {
+        let client_id = format!("connector-adminclient-{}", parts.id);
+        TopicCreator::new(creation, &parts.worker, &parts.config.originals, &client_id)
     });
+    let letters = DeadLetters::open(
+        &parts.id,
+        &parts.config,
+        &parts.worker,
+        parts.tolerance.clone(),
+    );
+    let letters = tokio::select! {
+        letters = letters => letters?,
+        () = parts.target.stopping() => return Ok(()),
+    };
+    let context = Arc::new(Context {
+        config: TaskConfig::new(
+            parts.task_config.clone(),
+            &parts.config.originals,
+            &parts.config.references,
+            parts.worker.config.providers.clone(),
+        ),
+        offsets: parts.offsets.clone(),
+        tolerance: parts.tolerance.clone(),
+    });
+    let wants_commit_record = parts.task.wants_commit_record();
+    let transforms =
+        SourceTransforms::new(parts.chain, parts.tolerance.clone(), wants_commit_record);
     let mut source = SourceLoop {
-        wants_commit_record: parts.task.wants_commit_record(),
+        wants_commit_record,
         task: parts.task,
-        conversion: SourceConversion::new(parts.converters, parts.tolerance.clone()),
+        conversion: SourceConversion::new(parts.converters),
+        transforms,
         client,
         producer,
         acknowledgements,
         arrived: Vec::new(),
         topics: HashMap::new(),
+        topic_creator: topic_creator.transpose()?,
         last_topic: None,
-        submitted: SubmittedRecords::default(),
-        refused: 0,
+        unanswered: Unanswered::new(&parts.tolerance),
         kept: HashMap::new(),
+        letters,
         tolerance: parts.tolerance,
         commits: Commits::new(
             parts.offsets,
@@ -125,6 +178,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     {
         warn!(%error, "task did not stop cleanly");
     }
+    source.letters.close().await;
     source.producer.close(Duration::ZERO).await;
     source.tolerance.say_skipped();
     result?
@@ -149,17 +203,24 @@ pub async fn wait_while_paused(
 }
 
 struct Context {
-    config: Properties,
+    config: TaskConfig,
     offsets: Arc<ConnectorOffsets>,
+    tolerance: Arc<Tolerance>,
 }
 
 impl SourceTaskContext for Context {
     fn configs(&self) -> Properties {
-        self.config.clone()
+        self.config.fresh()
     }
 
     fn offset_storage_reader(&self) -> Arc<dyn OffsetStorageReader> {
         self.offsets.clone()
+    }
+
+    fn errant_record_reporter(&self) -> Option<Arc<dyn ErrantSourceRecordReporter>> {
+        self.tolerance
+            .has_reporter()
+            .then(|| self.tolerance.clone() as Arc<dyn ErrantSourceRecordReporter>)
     }
 }
 
@@ -167,23 +228,25 @@ struct SourceLoop {
     id: ConnectorTaskId,
     task: Box<dyn SourceTask>,
     conversion: SourceConversion,
+    transforms: SourceTransforms,
     client: Client,
     producer: Producer,
     acknowledgements: Acknowledgements,
     /// Acknowledgements that were taken and not looked at yet. Its room is used again.
     arrived: Vec<Acknowledged>,
     topics: HashMap<Arc<str>, Topic>,
+    /// `None`: topics are the broker's or the user's to create.
+    topic_creator: Option<TopicCreator>,
     /// The topic of the last record: successive records mostly share it.
     last_topic: Option<(Arc<str>, Topic)>,
-    submitted: SubmittedRecords,
-    /// Records that Kafka refused and that are not tolerated: they are never acknowledged.
-    refused: u64,
+    unanswered: Unanswered,
     /// Records that were left out, only for tasks that want `commit_record`.
     dropped: Vec<SourceRecord>,
     wants_commit_record: bool,
     /// Records until they are acknowledged, only for tasks that want `commit_record`.
     kept: HashMap<(u32, u64), SourceRecord>,
     tolerance: Arc<Tolerance>,
+    letters: DeadLetters,
     commits: Commits,
     worker: Arc<WorkerParts>,
     target: Target,
@@ -207,7 +270,12 @@ enum Appended {
     All,
     UntilFull,
     UntilUnknownTopic(Arc<str>),
-    UntilUnknownPartition { topic: Topic, partition: i32 },
+    UntilUnknownPartition {
+        topic: Topic,
+        partition: i32,
+    },
+    /// The next record cannot be converted.
+    UntilFailure(Failure),
 }
 
 /// Whether the loop goes on.
@@ -231,7 +299,11 @@ impl SourceLoop {
             self.acknowledgements.try_recv(&mut self.arrived);
             self.acknowledge_arrived().await?;
             self.commit_if_due().await;
-            let records = match self.poll().await? {
+            let polled = self.poll().await?;
+            // What the task has reported, whatever it made of the answer.
+            self.letters.send().await;
+            self.tolerance.check()?;
+            let records = match polled {
                 Woken::Target => continue,
                 Woken::Polled(Ok(records)) => records.unwrap_or_default(),
                 Woken::Polled(Err(error)) if error.is_retriable() => {
@@ -264,9 +336,9 @@ impl SourceLoop {
             arrived,
             target,
             commits,
-            submitted,
+            unanswered,
             tolerance,
-            refused,
+            letters,
             wants_commit_record,
             ..
         } = self;
@@ -284,11 +356,12 @@ impl SourceLoop {
                     // Those that want `commit_record` hear of it when `poll` is back.
                     if !*wants_commit_record {
                         for acknowledged in arrived.drain(..) {
-                            settle(&acknowledged, tolerance, submitted, refused)?;
+                            unanswered.settle(&acknowledged, tolerance)?;
                         }
+                        letters.send().await;
                     }
                 }
-                () = commits.due() => commits.step(submitted).await,
+                () = commits.due() => commits.step(&mut unanswered.submitted, letters).await,
             }
         }
     }
@@ -313,18 +386,37 @@ impl SourceLoop {
     /// Converts and appends. `Stop`: told to stop while Kafka did not take more; what was not sent is read
     /// again after the next start.
     async fn send(&mut self, records: Vec<SourceRecord>) -> Result<Flow> {
-        let mut records = records.into_iter().peekable();
+        let Some(mut batch) = self.transforms.apply(records, &mut self.target).await else {
+            return Ok(Flow::Stop);
+        };
+        self.letters.send().await;
+        // Of the record that is the next one.
+        let mut retries = None;
+        for record in std::mem::take(&mut batch.dropped) {
+            self.commit_record(&record, None).await;
+        }
         loop {
-            let appended = self.append(&mut records)?;
+            let appended = self.append(&mut batch)?;
+            self.letters.send().await;
             for record in std::mem::take(&mut self.dropped) {
                 self.commit_record(&record, None).await;
             }
             let flow = match appended {
-                Appended::All => return Ok(Flow::GoOn),
+                Appended::All => return batch.failed.map(|()| Flow::GoOn),
                 Appended::UntilFull => self.wait_for_room().await?,
                 Appended::UntilUnknownTopic(topic) => self.resolve(topic).await?,
                 Appended::UntilUnknownPartition { topic, partition } => {
                     self.await_partition(topic, partition).await?
+                }
+                Appended::UntilFailure(failure) => {
+                    let flow = self
+                        .after_failure(&mut batch, &mut retries, failure)
+                        .await?;
+                    self.letters.send().await;
+                    for record in std::mem::take(&mut self.dropped) {
+                        self.commit_record(&record, None).await;
+                    }
+                    flow
                 }
             };
             if flow == Flow::Stop {
@@ -334,14 +426,11 @@ impl SourceLoop {
     }
 
     /// Appends until something has to be waited for; that record is then still the next one.
-    fn append(
-        &mut self,
-        records: &mut Peekable<std::vec::IntoIter<SourceRecord>>,
-    ) -> Result<Appended> {
+    fn append(&mut self, records: &mut SourceBatch) -> Result<Appended> {
         let Self {
             producer,
             conversion,
-            submitted,
+            unanswered,
             topics,
             last_topic,
             kept,
@@ -363,17 +452,20 @@ impl SourceLoop {
                         *last_topic = Some((record.topic.clone(), *topic));
                         *topic
                     }
-                    None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
+                    None => {
+                        // As in Java, no topic is looked for, or created, for a record that goes nowhere.
+                        return Ok(match conversion.convert(record) {
+                            Ok(_) => Appended::UntilUnknownTopic(record.topic.clone()),
+                            Err(failure) => Appended::UntilFailure(failure),
+                        });
+                    }
                 },
             };
-            let Some(encoded) = conversion.convert(record)? else {
-                let left_out = records.next();
-                if self.wants_commit_record {
-                    dropped.extend(left_out);
-                }
-                continue;
+            let encoded = match conversion.convert(record) {
+                Ok(encoded) => encoded,
+                Err(failure) => return Ok(Appended::UntilFailure(failure)),
             };
-            let token = submitted.next_token(&record.source_partition);
+            let token = unanswered.submitted.next_token(&record.source_partition);
             let to_append = Record {
                 topic,
                 partition: record.kafka_partition,
@@ -392,9 +484,11 @@ impl SourceLoop {
             };
             match appended {
                 Ok(_) => {
-                    let Some(mut record) = records.next() else {
+                    unanswered.keep_letter(token, record, &encoded);
+                    let Some(mut record) = records.take() else {
                         break;
                     };
+                    let submitted = &mut unanswered.submitted;
                     submitted.submit(token, record.source_offset.take());
                     if self.wants_commit_record {
                         kept.insert((token.stream, token.number), record);
@@ -408,15 +502,16 @@ impl SourceLoop {
                 Err(AppendError::RecordTooLarge(cause)) => {
                     let error =
                         ConnectError::data("the record is too large for a topic").caused_by(cause);
-                    tolerance.failed(
+                    tolerance.failed_at_once(
                         Stage::KafkaProduce,
                         PRODUCER_CLASS,
                         error,
-                        Which::Source(record),
+                        Which::of_source(record).with_bytes(&encoded),
                     )?;
-                    let Some(mut record) = records.next() else {
+                    let Some(mut record) = records.take() else {
                         break;
                     };
+                    let submitted = &mut unanswered.submitted;
                     // As a record that Kafka has refused: done with, and its offset counts.
                     submitted.submit(token, record.source_offset.take());
                     submitted.acknowledge(Run {
@@ -438,20 +533,57 @@ impl SourceLoop {
         Ok(Appended::All)
     }
 
+    /// After the next record could not be converted: waits until it is tried again, or leaves it out.
+    #[cold]
+    async fn after_failure(
+        &mut self,
+        batch: &mut SourceBatch,
+        retries: &mut Option<Retries>,
+        failure: Failure,
+    ) -> Result<Flow> {
+        let again = self
+            .tolerance
+            .again(retries, &failure.error, &mut self.target);
+        match again.await {
+            Again::Yes => Ok(Flow::GoOn),
+            Again::Stopped => Ok(Flow::Stop),
+            again => {
+                *retries = None;
+                let Some(record) = batch.take() else {
+                    return Ok(Flow::GoOn);
+                };
+                let which = Which::of_source(&record);
+                self.tolerance.failed(failure, which, again)?;
+                if self.wants_commit_record {
+                    self.dropped.push(record);
+                }
+                Ok(Flow::GoOn)
+            }
+        }
+    }
+
     /// Acknowledgements are not waited for here: one wake-up for plenty of room is enough.
     async fn wait_for_room(&mut self) -> Result<Flow> {
         let Self {
             producer,
             target,
             commits,
-            submitted,
+            unanswered,
+            letters,
             ..
         } = self;
-        let Some(ready) = attended(producer.ready(), target, commits, submitted).await else {
+        let Some(ready) = attended(
+            producer.ready(),
+            target,
+            commits,
+            &mut unanswered.submitted,
+            letters,
+        )
+        .await
+        else {
             return Ok(Flow::Stop);
         };
-        ready
-            .map_err(|cause| ConnectError::fatal("Kafka takes no more records").caused_by(cause))?;
+        ready.map_err(|cause| of_client("Kafka takes no more records", cause))?;
         self.acknowledgements.try_recv(&mut self.arrived);
         self.acknowledge_arrived().await?;
         Ok(Flow::GoOn)
@@ -462,30 +594,48 @@ impl SourceLoop {
             producer,
             target,
             commits,
-            submitted,
+            unanswered,
+            letters,
             ..
         } = self;
         let there = producer.await_partition(topic, partition);
-        match attended(there, target, commits, submitted).await {
+        match attended(there, target, commits, &mut unanswered.submitted, letters).await {
             None => Ok(Flow::Stop),
             Some(Ok(())) => Ok(Flow::GoOn),
             Some(Err(cause)) => {
                 let message = "the record names a partition that is not there";
-                Err(ConnectError::fatal(message).caused_by(cause))
+                Err(of_client(message, cause))
             }
         }
     }
 
-    /// Looks a topic up. `Stop`: told to stop while waiting for it.
+    /// Looks a topic up, which is created first if the connector has that done. `Stop`: told to stop while
+    /// waiting for it.
     async fn resolve(&mut self, name: Arc<str>) -> Result<Flow> {
         let Self {
             producer,
             client,
+            topic_creator,
             target,
             commits,
-            submitted,
+            unanswered,
+            letters,
             ..
         } = self;
+        if let Some(creator) = topic_creator {
+            let created = attended(
+                creator.ensure(&name),
+                target,
+                commits,
+                &mut unanswered.submitted,
+                letters,
+            )
+            .await;
+            let Some(created) = created else {
+                return Ok(Flow::Stop);
+            };
+            created?;
+        }
         let resolved = async {
             let begin = Instant::now();
             let mut said = begin + NO_TOPIC_SAID_AFTER;
@@ -506,74 +656,28 @@ impl SourceLoop {
                 }
             }
         };
-        let Some(topic) = attended(resolved, target, commits, submitted).await else {
+        let Some(topic) = attended(
+            resolved,
+            target,
+            commits,
+            &mut unanswered.submitted,
+            letters,
+        )
+        .await
+        else {
             return Ok(Flow::Stop);
         };
         let topic = topic.map_err(|cause| {
-            ConnectError::fatal("the topic cannot be written to")
-                .with("topic", &name)
-                .caused_by(cause)
+            of_client("the topic cannot be written to", cause).with("topic", &name)
         })?;
         self.topics.insert(name, topic);
         Ok(Flow::GoOn)
     }
 
-    /// Looks at all acknowledgements that were taken.
-    ///
-    /// Fails: with the first that cannot be tolerated, after it has looked at all.
-    async fn acknowledge_arrived(&mut self) -> Result<()> {
-        let mut arrived = std::mem::take(&mut self.arrived);
-        let mut result = Ok(());
-        for acknowledged in arrived.drain(..) {
-            let this = self.acknowledge(acknowledged).await;
-            result = result.and(this);
-        }
-        self.arrived = arrived;
-        result
-    }
-
-    /// Takes note of what Kafka answered for a batch.
-    async fn acknowledge(&mut self, acknowledged: Acknowledged) -> Result<()> {
-        settle(
-            &acknowledged,
-            &self.tolerance,
-            &mut self.submitted,
-            &mut self.refused,
-        )?;
-        if self.wants_commit_record {
-            self.commit_records(&acknowledged).await;
-        }
-        Ok(())
-    }
-
-    async fn commit_records(&mut self, acknowledged: &Acknowledged) {
-        for (index, Token { stream, number }) in acknowledged.runs.tokens().enumerate() {
-            let Some(record) = self.kept.remove(&(stream, number)) else {
-                continue;
-            };
-            let metadata = acknowledged
-                .result
-                .as_ref()
-                .ok()
-                .map(|written| RecordMetadata {
-                    topic: acknowledged.topic.clone(),
-                    partition: acknowledged.partition,
-                    offset: written.base_offset.map_or(-1, |base| base + index as i64),
-                    timestamp: written.log_append_time_ms.or(record.timestamp),
-                });
-            self.commit_record(&record, metadata).await;
-        }
-    }
-
-    async fn commit_record(&mut self, record: &SourceRecord, metadata: Option<RecordMetadata>) {
-        if let Err(error) = self.task.commit_record(record, metadata).await {
-            warn!(%error, "the task's commit_record failed; the record itself is safe");
-        }
-    }
-
     async fn commit_if_due(&mut self) {
         if self.commits.is_due() {
-            self.commits.step(&mut self.submitted).await;
+            let submitted = &mut self.unanswered.submitted;
+            self.commits.step(submitted, &mut self.letters).await;
         }
         self.tell_committed().await;
     }
@@ -604,7 +708,7 @@ impl SourceLoop {
             if let Err(error) = self.acknowledge_arrived().await {
                 debug!(%error, "one more batch was refused");
             }
-            if self.submitted.unacknowledged() <= self.refused {
+            if self.unanswered.are_none() {
                 break;
             }
             match tokio::time::timeout_at(deadline, self.acknowledgements.recv(&mut self.arrived))
@@ -614,14 +718,15 @@ impl SourceLoop {
                 Ok(false) => break,
                 Err(_) => {
                     warn!(
-                        records = self.submitted.unacknowledged(),
+                        records = self.unanswered.submitted.unacknowledged(),
                         "Kafka did not acknowledge in time; these records are read again after the next start"
                     );
                     break;
                 }
             }
         }
-        self.commits.finish(&mut self.submitted).await;
+        let submitted = &mut self.unanswered.submitted;
+        self.commits.finish(submitted, &mut self.letters).await;
         if plugin == Plugin::Sound {
             self.tell_committed().await;
         }
@@ -632,42 +737,13 @@ impl SourceLoop {
     }
 }
 
-/// Takes note of what Kafka answered for a batch.
-///
-/// Fails: when it was refused and that is not tolerated. The records stay unacknowledged then, so their
-/// offsets are never committed.
-fn settle(
-    acknowledged: &Acknowledged,
-    tolerance: &Tolerance,
-    submitted: &mut SubmittedRecords,
-    refused: &mut u64,
-) -> Result<()> {
-    if let Err(cause) = &acknowledged.result {
-        let error = ConnectError::fatal("Unrecoverable exception from producer send callback")
-            .with("topic", &acknowledged.topic)
-            .with("partition", acknowledged.partition)
-            .with("records", acknowledged.records)
-            .caused_by(cause.clone());
-        let which = Which::Produced {
-            topic: &acknowledged.topic,
-            partition: acknowledged.partition,
-        };
-        tolerance
-            .failed(Stage::KafkaProduce, PRODUCER_CLASS, error, which)
-            .inspect_err(|_| *refused += u64::from(acknowledged.records))?;
-    }
-    for run in acknowledged.runs.as_slice() {
-        submitted.acknowledge(*run);
-    }
-    Ok(())
-}
-
 /// Waits for the producer while offsets are stored as ever. `None`: told to stop first.
 async fn attended<T>(
     waiting: impl Future<Output = T>,
     target: &mut Target,
     commits: &mut Commits,
     submitted: &mut SubmittedRecords,
+    letters: &mut DeadLetters,
 ) -> Option<T> {
     let mut waiting = pin!(waiting);
     loop {
@@ -675,7 +751,7 @@ async fn attended<T>(
             biased;
             () = target.stopping() => return None,
             output = &mut waiting => return Some(output),
-            () = commits.due() => commits.step(submitted).await,
+            () = commits.due() => commits.step(submitted, letters).await,
         }
     }
 }
@@ -686,7 +762,7 @@ fn checked_timestamp(record: &SourceRecord) -> Result<Option<i64>> {
         None | Some(-1) => Ok(None),
         Some(negative) if negative < 0 => {
             let message = format!("Invalid record timestamp {negative}");
-            Err(ConnectError::data(message).with("record", Which::Source(record).position()))
+            Err(ConnectError::data(message).with("record", Which::of_source(record).position()))
         }
         there => Ok(there),
     }

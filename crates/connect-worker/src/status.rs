@@ -3,6 +3,8 @@
 //! Never here: how a state is come by.
 //! Source: `AbstractStatus` in apache/kafka, connect/runtime.
 
+use crate::errors::trace_of;
+use connect_api::ConnectError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,12 +29,19 @@ pub enum State {
     Paused,
     Stopped,
     Failed {
-        /// One sentence, then the stack where there is one.
+        /// The form of Java's trace: `class: sentence`, a line for each cause, the stack of a panic.
         trace: String,
     },
 }
 
 impl State {
+    /// Failed with this error.
+    pub fn failed(error: &ConnectError) -> Self {
+        Self::Failed {
+            trace: trace_of(error),
+        }
+    }
+
     /// The name as REST and the status topic have it.
     pub fn name(&self) -> &'static str {
         match self {

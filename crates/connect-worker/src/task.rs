@@ -134,23 +134,23 @@ fn finish(
     stopping: bool,
     listener: &dyn StatusListener,
 ) {
-    let trace = match result {
+    let error = match result {
         Ok(Ok(())) => {
             info!("task stopped");
             listener.task_changed(id, State::Unassigned);
             return;
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => ConnectError::from(panic).to_string(),
+        Ok(Err(error)) => error,
+        Err(panic) => ConnectError::from(panic),
     };
     if stopping {
-        warn!(error = trace, "task failed while it stopped");
+        warn!(%error, "task failed while it stopped");
         listener.task_changed(id, State::Unassigned);
         return;
     }
     error!(
-        error = trace,
+        %error,
         "task failed and stays so until it is restarted"
     );
-    listener.task_changed(id, State::Failed { trace });
+    listener.task_changed(id, State::failed(&error));
 }

@@ -320,7 +320,9 @@ async fn a_failed_connector_keeps_its_tasks_and_cannot_be_resumed() {
     context.raise_error(ConnectError::fatal("lost the other side"));
     bench.next_request().await;
     bench
-        .state(&format!("{name} FAILED lost the other side"))
+        .state(&format!(
+            "{name} FAILED org.apache.kafka.connect.errors.ConnectException: lost the other side"
+        ))
         .await;
     source.give(&["a"]);
     source.called("poll").await;

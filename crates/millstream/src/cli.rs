@@ -24,8 +24,52 @@ pub enum Command {
     Quickstart(QuickstartArgs),
     /// Run a worker by itself, with the connectors of these files.
     Standalone(StandaloneArgs),
+    /// Try a connector's transforms on lines of JSON, without a worker.
+    Transform(TransformArgs),
+    /// Say what is wrong with connector configurations.
+    Validate(ValidateArgs),
     /// Run a log that speaks Kafka's protocol, for one machine.
     Kafka(KafkaArgs),
+}
+
+/// Checks connector configurations as Kafka Connect's REST API does before it creates a connector, and names unknown
+/// keys with the nearest known one. Starts nothing and needs no Kafka.
+#[derive(Debug, Args)]
+#[command(after_help = VALIDATE_HELP)]
+pub struct ValidateArgs {
+    /// Connector configurations: .properties or JSON.
+    #[arg(value_name = "CONFIG", required = true)]
+    pub configs: Vec<PathBuf>,
+    /// The worker's configuration: its converters are the defaults, its policy decides about client overrides, and its
+    /// config providers resolve ${provider:path:key}.
+    #[arg(long, value_name = "WORKER.properties")]
+    pub worker: Option<PathBuf>,
+    /// Answer in the JSON of PUT /connector-plugins/{class}/config/validate.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads records from standard input, one a line, runs the transforms of a connector configuration over them and
+/// writes the results, one a line.
+#[derive(Debug, Args)]
+#[command(after_help = TRANSFORM_HELP)]
+pub struct TransformArgs {
+    /// A connector's configuration, .properties or JSON, or a part of one: only transforms and predicates count.
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// Show each record after each step, on standard error.
+    #[arg(long)]
+    pub explain: bool,
+    /// Topic of records that do not say theirs; else the one of the configuration.
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Lines are a key, a tab and a value; read the key with this converter.
+    #[arg(long, value_name = "CLASS")]
+    pub key_converter: Option<String>,
+    /// Read the value with this converter, as a worker reads a message. Its settings are those of the configuration,
+    /// such as value.converter.schemas.enable.
+    #[arg(long, value_name = "CLASS")]
+    pub value_converter: Option<String>,
 }
 
 /// Starts a log that speaks Kafka's protocol and a worker, with an example that moves data, until Ctrl-C.
@@ -134,6 +178,31 @@ Exit codes:
   1  wrong command line
   2  could not start: a port in use, a folder that cannot be written or that another process uses";
 
+const TRANSFORM_HELP: &str = "\
+Example:
+  echo '{\"id\":7,\"card\":\"4111\"}' | millstream transform orders-sink.properties --explain
+
+A line is a record as JSON with every type told apart, which is also how results are written:
+  {\"topic\":\"orders\",\"key\":{\"schema\":null,\"payload\":\"k\"},\"value\":{\"schema\":…,\"payload\":…},\"headers\":[…]}
+vectors/README.md of the project describes the form. Any other JSON is taken as the value alone, without a schema.
+
+Records that a transform drops, and those that fail, are said on standard error with the transform's alias.
+
+Exit codes:
+  0  every record was transformed or dropped
+  1  wrong command line
+  2  the configuration cannot be read or is wrong
+  3  at least one line failed";
+
+const VALIDATE_HELP: &str = "\
+Example:
+  millstream validate --worker worker.properties orders-sink.properties
+
+Exit codes:
+  0  every configuration is valid
+  1  wrong command line
+  2  at least one configuration is wrong or cannot be read";
+
 const STANDALONE_HELP: &str = "\
 The smallest worker.properties:
   bootstrap.servers=localhost:9092
@@ -173,6 +242,16 @@ impl Cli {
     }
 }
 
+/// For tests of the command itself.
+#[cfg(test)]
+pub fn transform_args(words: &[&str]) -> TransformArgs {
+    let line = std::iter::once("millstream").chain(words.iter().copied());
+    match Cli::try_parse_from(line).expect("a command line").command {
+        Command::Transform(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +275,7 @@ mod tests {
             Ok(Cli {
                 command: Command::Kafka(args),
             }) => format!("kafka {} {:?}", args.bind, args.log),
+            Ok(other) => format!("{other:?}"),
             Err(error) => format!("{:?}", error.kind()),
         };
         assert_eq!(actual, expected);

@@ -4,6 +4,7 @@
 //! Lives elsewhere: the worker (`connect_worker`), each plugin in its own crate.
 
 pub mod cli;
+pub mod connector_file;
 pub mod exit;
 pub mod kafka;
 pub mod logging;
@@ -11,3 +12,5 @@ pub mod plugins;
 pub mod quickstart;
 pub mod signals;
 pub mod standalone;
+pub mod transform;
+pub mod validate;

@@ -2,7 +2,7 @@
 
 use millstream::cli::{Cli, Command};
 use millstream::exit::Exit;
-use millstream::{kafka, logging, quickstart, standalone};
+use millstream::{kafka, logging, quickstart, standalone, transform, validate};
 use std::process::ExitCode;
 use tracing::Level;
 
@@ -24,13 +24,15 @@ fn main() -> ExitCode {
         }
     };
     // Where a person reads along, the program speaks for itself and logs say what went wrong.
-    logging::start(match cli.command {
-        Command::Quickstart(_) => Level::WARN,
+    let secrets = logging::start(match cli.command {
+        Command::Quickstart(_) | Command::Transform(_) | Command::Validate(_) => Level::WARN,
         _ => Level::INFO,
     });
     match cli.command {
-        Command::Quickstart(args) => quickstart::run(&args).into(),
-        Command::Standalone(args) => standalone::run(&args).into(),
+        Command::Quickstart(args) => quickstart::run(&args, &secrets).into(),
+        Command::Standalone(args) => standalone::run(&args, &secrets).into(),
+        Command::Transform(args) => transform::run(&args).into(),
+        Command::Validate(args) => validate::run(&args, &secrets).into(),
         Command::Kafka(args) => kafka::run(&args).into(),
     }
 }

@@ -8,8 +8,8 @@
 pub const MS_PER_DAY: i64 = 86_400_000;
 
 /// 1582-10-15, the first day of the Gregorian calendar, in days since 1970-01-01.
-const CUTOVER_DAY: i64 = -141_427;
-const CUTOVER_YEAR: i32 = 1582;
+pub(super) const CUTOVER_DAY: i64 = -141_427;
+pub(super) const CUTOVER_YEAR: i32 = 1582;
 
 /// A day of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,19 @@ impl CivilTime {
             millisecond: (ms_of_day % 1000) as u16,
         }
     }
+}
+
+/// The instant with its date set to January 1 of 1970, as Java's calendar does it: before Christ that is 1970 BC.
+pub fn time_of_day(ms: i64) -> i64 {
+    let ms_of_day = ms.rem_euclid(MS_PER_DAY);
+    if CivilDate::of_day(ms.div_euclid(MS_PER_DAY)).year > 0 {
+        return ms_of_day;
+    }
+    let new_year = LenientFields {
+        year: 1 - 1970,
+        ..LenientFields::EPOCH
+    };
+    new_year.to_ms() + ms_of_day
 }
 
 /// 0 for Sunday to 6 for Saturday.
@@ -122,14 +135,14 @@ impl LenientFields {
 
 /// Which years have a 29th of February.
 #[derive(Clone, Copy)]
-enum Leap {
+pub(super) enum Leap {
     Gregorian,
     Julian,
 }
 
 /// Days from 1970-01-01 to the first of a month (1 to 12). Years count from March here, so that the leap day
 /// ends them.
-fn days_to_month(year: i64, month: i64, leap: Leap) -> i64 {
+pub(super) fn days_to_month(year: i64, month: i64, leap: Leap) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month_of_year = (month + 9) % 12;
     let days_before_year = year * 365

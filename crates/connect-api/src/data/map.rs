@@ -60,7 +60,8 @@ impl Keys {
         index.get(&KeyRef(key.clone())).copied()
     }
 
-    fn position_of_str(&self, key: &str) -> Option<usize> {
+    /// Where a text key stands.
+    pub fn position_of_str(&self, key: &str) -> Option<usize> {
         if self.keys.len() <= LINEAR_SEARCH_MAX {
             return self
                 .keys
@@ -114,6 +115,33 @@ impl Map {
 
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    /// The values in the order of the keys. For plans that were made from these keys.
+    pub fn values_mut(&mut self) -> &mut [Value] {
+        &mut self.values
+    }
+
+    /// Takes the values out, for a plan that puts others in by [`Self::put_values`]. Until then the map is hollow.
+    pub fn take_values(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.values)
+    }
+
+    /// Keys and values in place of what there is.
+    ///
+    /// Panics: when there are not as many values as keys.
+    pub fn put_values(&mut self, keys: &Arc<Keys>, values: Vec<Value>) {
+        assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
+        // Counting the keys costs, and often they stay the same.
+        if !Arc::ptr_eq(&self.keys, keys) {
+            self.keys = keys.clone();
+        }
+        self.values = values;
+    }
+
+    /// Keys and values, to be put together again by [`Map::of_shape`].
+    pub fn into_parts(self) -> (Arc<Keys>, Vec<Value>) {
+        (self.keys, self.values)
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Value, &Value)> {

@@ -90,6 +90,13 @@ pub struct Field {
     pub schema: Schema,
 }
 
+impl Field {
+    /// Whether a value can be put into this field: Java's check of `Struct.put`.
+    pub fn validate(&self, value: &Value) -> Result<()> {
+        self.schema.validate_field(&self.name, value)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Fields {
     list: Vec<Field>,
@@ -148,6 +155,18 @@ impl Schema {
         match &self.0 {
             Handle::Static(data) => data,
             Handle::Shared(data) => data,
+        }
+    }
+
+    pub(super) fn is_static(&self) -> bool {
+        matches!(self.0, Handle::Static(_))
+    }
+
+    /// The same schema, which is never freed from now on.
+    pub(super) fn leaked(self) -> Self {
+        match self.0 {
+            Handle::Static(_) => self,
+            Handle::Shared(data) => Self(Handle::Static(Box::leak(Box::new(data)))),
         }
     }
 
@@ -369,6 +388,19 @@ impl SchemaBuilder {
 
     pub fn structure() -> Self {
         Self::new(Type::Struct)
+    }
+
+    /// Takes over name, version, doc and parameters, as `SchemaUtil.copySchemaBasics` does: neither whether it is
+    /// optional nor its default.
+    #[must_use]
+    pub fn basics_of(mut self, schema: &Schema) -> Self {
+        let data = schema.data();
+        self.data.name = data.name.clone();
+        self.data.version = data.version;
+        self.data.doc = data.doc.clone();
+        self.data.parameters = data.parameters.clone();
+        self.data.has_parameters = data.has_parameters;
+        self
     }
 
     pub fn array(elements: Schema) -> Self {

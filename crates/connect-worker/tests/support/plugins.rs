@@ -8,13 +8,14 @@
 use connect_api::connector::{Connector, ConnectorHandle};
 use connect_api::data::{Map, Schema, Value};
 use connect_api::{
-    ConnectError, ConnectRecord, Offsets, Plugin, RecordMetadata, Result, SinkConnector,
-    SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset, SourcePartition,
-    SourceRecord, SourceTask, SourceTaskContext, TopicPartition, async_trait,
+    ConfigData, ConfigProvider, ConnectError, ConnectRecord, Offsets, Plugin, RecordMetadata,
+    Result, SinkConnector, SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset,
+    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, TopicPartition, async_trait,
 };
 use connect_config::{ConfigDef, Properties};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -38,6 +39,7 @@ pub struct Shared {
     given: watch::Sender<u64>,
     on_put: Mutex<Option<OnPut>>,
     context: Mutex<Option<ConnectorHandle>>,
+    failed_put_writes_nothing: AtomicBool,
     task_configs: Mutex<Vec<Properties>>,
     /// `stop` of the task blocks its thread until this lock is free.
     pub stop_blocks: Arc<Mutex<()>>,
@@ -128,6 +130,12 @@ impl Shared {
         *self.on_put.lock().unwrap() = Some(Box::new(on_put));
     }
 
+    /// What the sink's task declares.
+    pub fn set_failed_put_writes_nothing(&self) {
+        self.failed_put_writes_nothing
+            .store(true, Ordering::Relaxed);
+    }
+
     pub fn set_task_configs(&self, configs: Vec<Properties>) {
         *self.task_configs.lock().unwrap() = configs;
     }
@@ -205,7 +213,11 @@ impl SinkConnector for ScriptedSink {
     }
 
     fn new_task(&self) -> Box<dyn SinkTask> {
-        Box::<ScriptedSinkTask>::default()
+        let shared = self.0.as_ref().expect("started");
+        Box::new(ScriptedSinkTask {
+            failed_put_writes_nothing: shared.failed_put_writes_nothing.load(Ordering::Relaxed),
+            ..ScriptedSinkTask::default()
+        })
     }
 }
 
@@ -323,6 +335,7 @@ fn partition() -> SourcePartition {
 
 #[derive(Default)]
 struct ScriptedSinkTask {
+    failed_put_writes_nothing: bool,
     shared: Option<Arc<Shared>>,
     context: Option<Arc<dyn SinkTaskContext>>,
 }
@@ -368,6 +381,10 @@ impl SinkTask for ScriptedSinkTask {
         }
     }
 
+    fn failed_put_writes_nothing(&self) -> bool {
+        self.failed_put_writes_nothing
+    }
+
     async fn pre_commit(&mut self, offsets: Offsets) -> Result<Offsets> {
         let all = offsets
             .iter()
@@ -396,4 +413,39 @@ fn numbers(partitions: &[TopicPartition]) -> String {
         .collect();
     numbers.sort();
     numbers.join(" ")
+}
+
+/// What a config provider knows by its paths.
+static PROVIDED: Mutex<BTreeMap<String, BTreeMap<String, String>>> = Mutex::new(BTreeMap::new());
+
+/// Sets what the config provider knows under a path. A key `ttl` is how long it is good, in milliseconds.
+pub fn provide(path: &str, data: &[(&str, &str)]) {
+    let data = data
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()));
+    PROVIDED
+        .lock()
+        .unwrap()
+        .insert(path.to_string(), data.collect());
+}
+
+#[derive(Default)]
+pub struct ScriptedConfigProvider;
+
+impl ConfigProvider for ScriptedConfigProvider {
+    fn configure(&mut self, _: &Properties) -> Result<()> {
+        Ok(())
+    }
+
+    fn get(&self, path: &str, _: Option<&[&str]>) -> Result<ConfigData> {
+        let provided = PROVIDED.lock().unwrap();
+        let Some(data) = provided.get(path) else {
+            return Err(ConnectError::config(format!("no secrets under {path}")));
+        };
+        let ttl = data.get("ttl").and_then(|ttl| ttl.parse().ok());
+        Ok(ConfigData {
+            data: data.clone(),
+            ttl: ttl.map(std::time::Duration::from_millis),
+        })
+    }
 }

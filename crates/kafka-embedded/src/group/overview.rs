@@ -65,7 +65,8 @@ pub(super) fn with_operations(group: DescribedGroup) -> DescribedGroup {
     }
 }
 
-/// Bytes of members are shown while the group is stable: before, they are on their way.
+/// The protocol and what members say of themselves are shown while the group is stable; in a
+/// rebalance members show what they were last assigned.
 pub(super) fn described(name: &GroupId, group: &Membership) -> DescribedGroup {
     let stable = matches!(group.state, State::Stable { .. });
     let protocol = group.protocol.as_deref().filter(|_| stable);
@@ -82,15 +83,12 @@ pub(super) fn described(name: &GroupId, group: &Membership) -> DescribedGroup {
 }
 
 fn described_member(member: &Member, protocol: Option<&str>) -> DescribedGroupMember {
-    let described = DescribedGroupMember::default()
+    let metadata = protocol.and_then(|protocol| member.metadata(protocol));
+    DescribedGroupMember::default()
         .with_member_id(text(&member.id))
         .with_group_instance_id(member.instance_id.as_deref().map(text))
         .with_client_id(text(&member.client_id))
-        .with_client_host(text(&member.client_host));
-    let Some(protocol) = protocol else {
-        return described;
-    };
-    described
-        .with_member_metadata(member.metadata(protocol).cloned().unwrap_or_default())
+        .with_client_host(text(&member.client_host))
+        .with_member_metadata(metadata.cloned().unwrap_or_default())
         .with_member_assignment(member.assignment.clone())
 }

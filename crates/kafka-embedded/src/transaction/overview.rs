@@ -54,8 +54,13 @@ pub(super) fn listed(
 }
 
 pub(super) fn unknown(id: &TransactionalId) -> TransactionState {
+    let error = if id.is_empty() {
+        Code::InvalidRequest
+    } else {
+        Code::TransactionalIdNotFound
+    };
     TransactionState::default()
-        .with_error_code(Code::TransactionalIdNotFound.code())
+        .with_error_code(error.code())
         .with_transactional_id(id.clone())
 }
 

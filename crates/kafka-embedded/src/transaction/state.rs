@@ -108,6 +108,9 @@ impl Transaction {
     }
 
     /// What a producer becomes that opens, or 90. `claim` is who it believes to be, if it says so.
+    ///
+    /// A claim that is out of date changes nothing. Apache Kafka 4.3.1 answers the same, but aborts
+    /// the open transaction of the producer that is in its right first.
     pub(super) fn next(&self, claim: Option<(i64, i16)>) -> Result<Next, Code> {
         let Some((producer_id, epoch)) = claim else {
             // Whoever comes without a claim replaces whoever is there.

@@ -4,7 +4,7 @@
 
 use super::parse_string;
 use super::text::convert_to_string;
-use crate::data::calendar::{CivilDate, LenientFields, MS_PER_DAY};
+use crate::data::calendar::{MS_PER_DAY, time_of_day};
 use crate::data::java_text;
 use crate::data::{Decimal, Map, Schema, Struct, Type, Value, logical};
 use crate::{ConnectError, Result};
@@ -321,20 +321,6 @@ fn number_as_double(value: &Value) -> Option<f64> {
         Value::Decimal(decimal) => decimal.to_double(),
         _ => return None,
     })
-}
-
-/// The instant with its date set to January 1 of 1970, as Java's calendar does it: before Christ that is
-/// 1970 BC.
-fn time_of_day(ms: i64) -> i64 {
-    let ms_of_day = ms.rem_euclid(MS_PER_DAY);
-    if CivilDate::of_day(ms.div_euclid(MS_PER_DAY)).year > 0 {
-        return ms_of_day;
-    }
-    let new_year = LenientFields {
-        year: 1 - 1970,
-        ..LenientFields::EPOCH
-    };
-    new_year.to_ms() + ms_of_day
 }
 
 /// Prints as a schema that says nothing but its type.

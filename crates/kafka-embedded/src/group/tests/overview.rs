@@ -48,6 +48,11 @@ fn states_as_admin_clients_see_them() {
     assert_eq!(completing.group_state.as_str(), "CompletingRebalance");
     assert_eq!(completing.protocol_data.as_str(), "");
     assert!(completing.members[0].member_metadata.is_empty());
+    assert_eq!(
+        &completing.members[0].member_assignment[..],
+        b"0",
+        "the last one"
+    );
     let newcomer = world.enter("g", &[("range", "m")]);
     assert!(world.waits(newcomer.1));
     assert_eq!(

@@ -69,7 +69,7 @@ fn listing_with_filters() {
 #[test]
 fn describing() {
     let mut world = three_states();
-    let ids = ["open", "committed", "nobody's"];
+    let ids = ["open", "committed", "nobody's", ""];
     let request = DescribeTransactionsRequest::default()
         .with_transactional_ids(ids.iter().map(|id| TransactionalId(text(id))).collect());
     let answer = world.call(0, |transactions, call, effects| {
@@ -78,7 +78,7 @@ fn describing() {
     let Answer::DescribeTransactions(answer) = answer else {
         panic!()
     };
-    let [open, committed, unknown] = &answer.transaction_states[..] else {
+    let [open, committed, unknown, empty] = &answer.transaction_states[..] else {
         panic!()
     };
     assert_eq!(open.transaction_state.as_str(), "Ongoing");
@@ -90,4 +90,5 @@ fn describing() {
     assert_eq!(committed.transaction_state.as_str(), "CompleteCommit");
     assert!(committed.topics.is_empty());
     assert_eq!(unknown.error_code, 105);
+    assert_eq!(empty.error_code, 42);
 }
