@@ -172,7 +172,11 @@ async fn share(mut simulation: Simulation) {
     if plan.is_static && plan.properties[STRATEGY].contains("cooperative") {
         let chance = simulation.chance.fork();
         members.spawn(visitor(world.clone(), chance));
-        members.join_next().await.expect("the visitor").expect("no panic");
+        members
+            .join_next()
+            .await
+            .expect("the visitor")
+            .expect("no panic");
     }
 
     let recovered = recover(&world, &onlooker);
