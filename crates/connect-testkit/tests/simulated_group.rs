@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 const TOPIC: &str = "shared";
 const GROUP: &str = "group";
 
+const STRATEGY: &str = "partition.assignment.strategy";
+
 /// After a storm, at the latest, everything is well again.
 const RECOVERY: Duration = Duration::from_secs(600);
 
@@ -70,7 +72,7 @@ fn plan(chance: &mut Chance) -> Plan {
         ("bootstrap.servers", "embedded:9092".to_owned()),
         ("group.id", GROUP.to_owned()),
         ("auto.offset.reset", "earliest".to_owned()),
-        ("partition.assignment.strategy", strategy.to_owned()),
+        (STRATEGY, strategy.to_owned()),
         ("session.timeout.ms", session_ms.to_string()),
         ("heartbeat.interval.ms", (session_ms / 3).to_string()),
         ("max.poll.interval.ms", "15000".to_owned()),
@@ -167,6 +169,15 @@ async fn share(mut simulation: Simulation) {
     );
     world.trace.note(format_args!("the storm is over"));
     is_calm.send_replace(true);
+    if plan.is_static && plan.properties[STRATEGY].contains("cooperative") {
+        let chance = simulation.chance.fork();
+        members.spawn(visitor(world.clone(), chance));
+        members
+            .join_next()
+            .await
+            .expect("the visitor")
+            .expect("no panic");
+    }
 
     let recovered = recover(&world, &onlooker);
     tokio::select! {
@@ -264,17 +275,7 @@ async fn member(world: World, name: String, mut chance: Chance) {
         if !calm && chance.permille(500) {
             tokio::time::sleep(chance.millis(0..=10_000)).await;
         }
-        let mut properties = world.plan.properties.clone();
-        properties.insert("client.id", name.clone());
-        if world.plan.is_static {
-            properties.insert("group.instance.id", name.clone());
-        }
-        let settings = ConsumerSettings::parse(properties).expect("good settings");
-        let settings = settings.settings;
-        let client = Client::new(settings.connection.clone(), world.network.dial(&name));
-        let control = tokio::runtime::Handle::current();
-        let mut consumer = Consumer::with_client(client, settings, control);
-        consumer.subscribe([TOPIC]).expect("a group is set");
+        let mut consumer = consumer(&world, &name, world.plan.is_static);
         let mut life = Life {
             world: world.clone(),
             name: name.clone(),
@@ -301,6 +302,43 @@ async fn member(world: World, name: String, mut chance: Chance) {
             }
         }
     }
+}
+
+/// A member for a while, which makes the group share again.
+///
+/// A static member of Kafka that crashes while it should give a partition up comes back without it,
+/// into the same generation. So it has nothing to give up and asks for no rebalance, and the partition
+/// that the leader held back for its next owner has none until the next rebalance, whatever causes it.
+async fn visitor(world: World, mut chance: Chance) {
+    let name = "visitor";
+    let mut consumer = consumer(&world, name, false);
+    let mut life = Life {
+        world: world.clone(),
+        name: name.to_owned(),
+        who: name.to_owned(),
+        next: BTreeMap::new(),
+        chance: chance.fork(),
+    };
+    let visit = Duration::from_secs(30);
+    _ = tokio::time::timeout(visit, life.live(&mut consumer)).await;
+    world.ledger().owned.remove(name);
+    // What it could not commit comes again elsewhere.
+    _ = consumer.close(Duration::from_secs(5)).await;
+}
+
+fn consumer(world: &World, name: &str, is_static: bool) -> Consumer {
+    let mut properties = world.plan.properties.clone();
+    properties.insert("client.id", name.to_owned());
+    if is_static {
+        properties.insert("group.instance.id", name.to_owned());
+    }
+    let settings = ConsumerSettings::parse(properties).expect("good settings");
+    let settings = settings.settings;
+    let client = Client::new(settings.connection.clone(), world.network.dial(name));
+    let control = tokio::runtime::Handle::current();
+    let mut consumer = Consumer::with_client(client, settings, control);
+    consumer.subscribe([TOPIC]).expect("a group is set");
+    consumer
 }
 
 /// A member from its start to its end.

@@ -224,12 +224,9 @@ async fn append(
         match outcome {
             Ok(partition) => return assert_eq!(partition, token.stream as i32),
             Err(AppendError::Full) => {
-                // Acknowledgements that nobody takes use up memory too.
-                tokio::select! {
-                    biased;
-                    ready = producer.ready() => ready.expect("there is room in the end"),
-                    true = acknowledgements.recv(acknowledged) => {}
-                }
+                // With `ready` alone there would never be room: seed 14 of the simulated source.
+                let ready = producer.ready_and_take(acknowledgements, acknowledged);
+                ready.await.expect("there is room in the end");
             }
             Err(AppendError::UnknownPartition(_)) => producer
                 .await_partition(topic, token.stream as i32)

@@ -566,6 +566,8 @@ impl SourceLoop {
     async fn wait_for_room(&mut self) -> Result<Flow> {
         let Self {
             producer,
+            acknowledgements,
+            arrived,
             target,
             commits,
             unanswered,
@@ -573,7 +575,7 @@ impl SourceLoop {
             ..
         } = self;
         let Some(ready) = attended(
-            producer.ready(),
+            producer.ready_and_take(acknowledgements, arrived),
             target,
             commits,
             &mut unanswered.submitted,

@@ -75,6 +75,8 @@ pub struct Worker {
     parts: Arc<WorkerParts>,
     connectors: BTreeMap<String, RunningConnector>,
     requests: mpsc::UnboundedSender<ConnectorRequest>,
+    /// Where tasks run that have no thread of their own.
+    shared_runtime: Option<Handle>,
 }
 
 struct RunningConnector {
@@ -142,9 +144,16 @@ impl Worker {
                 parts: Arc::new(parts),
                 connectors: BTreeMap::new(),
                 requests,
+                shared_runtime: None,
             },
             receiver,
         )
+    }
+
+    /// Tasks that start from now on share this runtime instead of having a thread each: for simulations,
+    /// which have one thread and one time.
+    pub fn run_tasks_on(&mut self, runtime: Handle) {
+        self.shared_runtime = Some(runtime);
     }
 
     /// Checks a connector's configuration, starts it and its tasks; when `target` is another state than
@@ -501,10 +510,11 @@ impl Worker {
         let tolerance = Arc::new(Tolerance::new(id.clone(), &config));
         let (converters, chain) = (new.converters, new.chain);
         let listener = parts.listener.clone();
+        let shared = self.shared_runtime.as_ref();
         match new.task {
             AnyTask::Source(task) => {
                 let offsets = Arc::new(ConnectorOffsets::new(&id.connector, parts.offsets.clone()));
-                TaskHandle::spawn(id.clone(), target, listener, |target| {
+                TaskHandle::spawn(id.clone(), target, listener, shared, |target| {
                     let producer = client_config::source_task_producer(
                         &parts.config.originals,
                         &config.originals,
@@ -526,26 +536,28 @@ impl Worker {
                     })
                 })
             }
-            AnyTask::Sink(task) => TaskHandle::spawn(id.clone(), target, listener, |target| {
-                let consumer = client_config::sink_task_consumer(
-                    &parts.config.originals,
-                    &config.originals,
-                    &id.connector,
-                    id.task,
-                );
-                sink_task::run(sink_task::Parts {
-                    id,
-                    task,
-                    task_config,
-                    config,
-                    consumer,
-                    converters,
-                    chain,
-                    tolerance,
-                    worker: parts,
-                    target,
+            AnyTask::Sink(task) => {
+                TaskHandle::spawn(id.clone(), target, listener, shared, |target| {
+                    let consumer = client_config::sink_task_consumer(
+                        &parts.config.originals,
+                        &config.originals,
+                        &id.connector,
+                        id.task,
+                    );
+                    sink_task::run(sink_task::Parts {
+                        id,
+                        task,
+                        task_config,
+                        config,
+                        consumer,
+                        converters,
+                        chain,
+                        tolerance,
+                        worker: parts,
+                        target,
+                    })
                 })
-            }),
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 //! end, offsets of a group.
 //! Never here: a producer, a consumer: what is proved is not proved by itself.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use kafka_client::client::Refresh;
 use kafka_client::settings::{ConnectionSettings, HostPort};
@@ -14,7 +16,7 @@ use kafka_protocol::messages::create_topics_request::{
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequest, OffsetFetchRequestGroup};
 use kafka_protocol::messages::{BrokerId, GroupId, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::protocol::{Request, StrBytes};
 use kafka_wire::{Decompressor, RecordBatches};
 
 use super::Network;
@@ -27,7 +29,10 @@ pub struct Stored {
     pub value: Option<Bytes>,
 }
 
-/// Looks at the log past the weather. The log must be there.
+/// Longer than a log is away.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Looks at the log past the weather. While the log is not there, it waits.
 pub struct Onlooker {
     client: Client,
 }
@@ -58,18 +63,16 @@ impl Onlooker {
         let request = CreateTopicsRequest::default()
             .with_topics(vec![topic])
             .with_timeout_ms(10_000);
-        let answer = self.client.request(Target::Controller, &request).await;
-        let answer = answer.expect("the log answers the onlooker");
+        let answer = self.ask(Target::Controller, &request).await;
         let created = &answer.topics[0];
         assert_eq!(created.error_code, 0, "{:?}", created.error_message);
     }
 
     /// Every record of a partition, in order.
     pub async fn read(&self, topic: &str, partition: i32) -> Vec<Stored> {
-        let metadata = self
-            .client
-            .refresh_metadata(Refresh::Topics(&[topic]))
-            .await;
+        let topics = [topic];
+        let ask = |_| self.client.refresh_metadata(Refresh::Topics(&topics));
+        let metadata = self.client.retry("look at the topic", PATIENCE, ask).await;
         let metadata = metadata.expect("the log answers the onlooker");
         let Some((leader, _)) = metadata.leader(topic, partition) else {
             return Vec::new();
@@ -89,8 +92,7 @@ impl Onlooker {
                 .with_replica_id(BrokerId(-1))
                 .with_max_bytes(32 << 20)
                 .with_topics(vec![topics]);
-            let answer = self.client.request(Target::Broker(leader), &request).await;
-            let mut answer = answer.expect("the log answers the onlooker");
+            let mut answer = self.ask(Target::Broker(leader), &request).await;
             let data = answer.responses.remove(0).partitions.remove(0);
             assert_eq!(
                 data.error_code, 0,
@@ -118,14 +120,19 @@ impl Onlooker {
         }
     }
 
+    async fn ask<R: Request + 'static>(&self, target: Target<'_>, request: &R) -> R::Response {
+        let ask = |_| self.client.request(target, request);
+        let answer = self.client.retry("look at the log", PATIENCE, ask).await;
+        answer.expect("the log answers the onlooker")
+    }
+
     /// What a group has committed, by topic and partition.
     pub async fn committed(&self, group: &str) -> Vec<(String, i32, i64)> {
         let group = OffsetFetchRequestGroup::default()
             .with_group_id(GroupId(text(group)))
             .with_topics(None);
         let request = OffsetFetchRequest::default().with_groups(vec![group]);
-        let answer = self.client.request(Target::Any, &request).await;
-        let answer = answer.expect("the log answers the onlooker");
+        let answer = self.ask(Target::Any, &request).await;
         let mut committed = Vec::new();
         for topic in &answer.groups[0].topics {
             for partition in &topic.partitions {

@@ -122,17 +122,15 @@ impl Consumer {
             until = until.min(self.next_auto_commit);
         }
         tokio::select! {
-            // What cannot wait stands before what comes all the time.
-            biased;
-            () = self.woken.notified() => return true,
-            () = next_group_event(&mut self.group), if listening && self.group.is_some() => {}
             Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => self.apply(done),
             Some(_) = self.commits.join_next(), if !self.commits.is_empty() => {}
+            () = next_group_event(&mut self.group), if listening && self.group.is_some() => {}
             changed = self.metadata.changed() => {
                 // The sender lives as long as our client.
                 debug_assert!(changed.is_ok());
                 self.on_metadata();
             }
+            () = self.woken.notified() => return true,
             () = tokio::time::sleep_until(until) => self.stale |= until < deadline,
         }
         false
@@ -144,7 +142,6 @@ impl Consumer {
         self.look_up(Instant::now());
         let until = deadline.min(self.retry_at.unwrap_or(deadline));
         tokio::select! {
-            biased;
             Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => self.apply(done),
             _ = self.metadata.changed() => self.on_metadata(),
             () = tokio::time::sleep_until(until) => self.stale = true,

@@ -235,7 +235,6 @@ impl Run {
                 .wake_at()
                 .unwrap_or_else(|| Instant::now() + far);
             let event = tokio::select! {
-                biased;
                 command = self.commands.recv() => match command {
                     Some(Command::Event(event)) => event,
                     Some(Command::Close(reason)) => {

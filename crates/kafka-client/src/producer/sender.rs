@@ -193,7 +193,6 @@ impl Sender {
                 tokio::task::yield_now().await;
             } else if events.is_empty() {
                 tokio::select! {
-                    biased;
                     answer = poll_fn(|cx| links.poll_answer(cx)) => done.push(answer),
                     Some(finished) = tasks.join_next() => {
                         done.push(finished.unwrap_or_else(rethrow));
