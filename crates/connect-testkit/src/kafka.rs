@@ -80,27 +80,41 @@ pub fn python_or_skip() -> Option<PathBuf> {
     variable_or_skip(PYTHON_ENV).map(PathBuf::from)
 }
 
+/// A program on the PATH. `None`: the test is to be skipped; it has said so, with the Debian package to install.
+/// Under `CI=true` a test that was skipped fails the gate.
+pub fn program_or_skip(program: &str, package: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut candidates = std::env::split_paths(&path).map(|dir| dir.join(program));
+    let found = candidates.find(|candidate| candidate.is_file());
+    if found.is_none() {
+        say_skipped(&format!("apt-get install {package}"));
+    }
+    found
+}
+
 #[track_caller]
 fn variable_or_skip(variable: &str) -> Option<String> {
     let value = std::env::var(variable)
         .ok()
         .filter(|value| !value.is_empty());
     if value.is_none() {
-        let thread = std::thread::current();
-        let line = format!(
-            "{SKIPPED}{variable}): {}",
-            thread.name().unwrap_or("a test")
-        );
         let required = std::env::var_os(REQUIRE_SERVERS_ENV).is_some_and(|value| value == "1");
         assert!(
             !required,
-            "{line}: {REQUIRE_SERVERS_ENV}=1, so it must run; `cargo xtask test` sets {variable}"
+            "{variable} is not set and {REQUIRE_SERVERS_ENV}=1, so this test must run; `cargo xtask test` sets \
+             {variable}"
         );
-        // Not `println!`: the test harness would keep the line of a test that passes to itself.
-        // One write, so that the lines of tests that run at once stay whole.
-        let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+        say_skipped(variable);
     }
     value
+}
+
+/// Not `println!`: the test harness would keep the line of a test that passes to itself. One write, so that the lines
+/// of tests that run at once stay whole.
+fn say_skipped(needs: &str) {
+    let thread = std::thread::current();
+    let line = format!("{SKIPPED}{needs}): {}\n", thread.name().unwrap_or("a test"));
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// What to start. [`ClusterSpec::new`] gives the defaults.

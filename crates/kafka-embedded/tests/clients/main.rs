@@ -1,5 +1,5 @@
 //! Kafka clients that we did not write, unchanged, on the embedded log: Apache's own tools in Java,
-//! librdkafka and kafka-python.
+//! librdkafka, kcat and kafka-python.
 //!
 //! Lives here: the log for each suite, and running other programs against it.
 //! Lives elsewhere: fetching the programs (`cargo xtask test`), what the protocol demands in detail
@@ -7,5 +7,6 @@
 //! Never here: our own client.
 
 mod console;
+mod kcat;
 mod python;
 mod support;
