@@ -5,6 +5,7 @@
 
 mod arrows;
 mod bench;
+mod dist;
 mod kafka;
 mod python;
 mod referee;
@@ -29,6 +30,7 @@ Commands:
   tidy      Check the rules of the house that the compiler does not know
   kafka     Start and stop real Kafka brokers to work against
   bench     Measure Millstream against Java's Kafka Connect, and our client against rdkafka
+  dist      Build the program as one static binary
 
 `cargo xtask <command> --help` says more about each.
 ";
@@ -64,6 +66,7 @@ fn run(arguments: &[String]) -> Result<Verdict> {
         "tidy" => tidy::HELP,
         "kafka" => kafka::HELP,
         "bench" => bench::HELP,
+        "dist" => dist::HELP,
         unknown => bail!("no command `{unknown}`\n\n{HELP}"),
     };
     if help == HELP
@@ -80,6 +83,7 @@ fn run(arguments: &[String]) -> Result<Verdict> {
         "arrows" => no_arguments(command, rest).and_then(|()| arrows::run(&workspace)),
         "tidy" => no_arguments(command, rest).and_then(|()| tidy::run(&workspace)),
         "bench" => bench::run(&workspace, rest),
+        "dist" => dist::run(&workspace, rest),
         _ => kafka::run(&workspace, rest),
     }
 }
