@@ -192,11 +192,7 @@ async fn check(plan: &Plan, onlooker: &Onlooker) -> BTreeMap<i32, i64> {
 }
 
 /// Line after line into each partition, past the weather.
-async fn feed(
-    plan: &Plan,
-    network: &connect_testkit::simulation::Network,
-    mut chance: Chance,
-) {
+async fn feed(plan: &Plan, network: &connect_testkit::simulation::Network, mut chance: Chance) {
     let settings = ProducerSettings::parse([
         ("bootstrap.servers", "embedded:9092"),
         ("key.serializer", "bytes"),
@@ -205,7 +201,8 @@ async fn feed(
         ("max.block.ms", "3600000"),
     ]);
     let settings = settings.expect("good settings").settings;
-    let client = kafka_client::Client::new(settings.connection.clone(), network.calm_dial("feeder"));
+    let client =
+        kafka_client::Client::new(settings.connection.clone(), network.calm_dial("feeder"));
     let (mut producer, mut acknowledgements) =
         Producer::new(client, &settings).expect("a producer");
     let topic = producer.topic(TOPIC).await.expect("the topic is there");
@@ -336,7 +333,10 @@ impl SinkTask for SimulatedTask {
                 Some(next) => assert_eq!(offset, next, "a gap in partition {partition}"),
                 None => {
                     let below = written_below(partition);
-                    assert!(offset <= below, "{offset} of {partition} comes, {below} is missing");
+                    assert!(
+                        offset <= below,
+                        "{offset} of {partition} comes, {below} is missing"
+                    );
                 }
             }
             self.held.push((partition, offset));
