@@ -5,8 +5,10 @@
 //! after every crash and restart each record is there at least once, and those of a source partition
 //! first occur in their order.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+mod simulated;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::connector::{Connector, ConnectorHandle};
@@ -16,15 +18,9 @@ use connect_api::{
     SourceTask, SourceTaskContext, async_trait,
 };
 use connect_backing_store::{MemoryOffsetBackingStore, OffsetBackingStore};
-use connect_config::{ConfigDef, Properties, Secrets};
-use connect_testkit::simulation::{
-    Chance, Keep, Network, Onlooker, Scenario, Simulation, Storm, Trace,
-};
-use connect_worker::{
-    ConnectorTaskId, Plugins, State, StatusListener, TargetState, Worker, WorkerConfig, WorkerParts,
-};
-use kafka_client::Client;
-use tokio::runtime::Handle;
+use connect_config::{ConfigDef, Properties};
+use connect_testkit::simulation::{Chance, Keep, Onlooker, Scenario, Simulation, Storm, Trace};
+use simulated::{Life, Ways};
 use tokio::sync::watch;
 
 const TOPIC: &str = "lines";
@@ -96,10 +92,6 @@ fn plan(chance: &mut Chance) -> Plan {
     }
 }
 
-/// What connectors take with them, in the order of the workers: plugins are made without arguments, and
-/// a run has its process for itself.
-static CHANCES: Mutex<VecDeque<Chance>> = Mutex::new(VecDeque::new());
-
 async fn source(mut simulation: Simulation) {
     let plan = Arc::new(plan(&mut simulation.chance));
     simulation.trace.note(format_args!("{plan:?}"));
@@ -120,6 +112,14 @@ async fn source(mut simulation: Simulation) {
     let (weather_chance, mut chance) = (simulation.chance.fork(), simulation.chance.fork());
     let (network, mut log) = (simulation.network.clone(), simulation.log);
     let trace = simulation.trace.clone();
+    let ways = Ways {
+        network: network.clone(),
+        trace: trace.clone(),
+        offsets: offsets.clone(),
+        worker: plan.worker.clone(),
+        connector: plan.connector.clone(),
+        plugin: |plugins| _ = plugins.source::<SimulatedSource>(),
+    };
     let storming = async {
         storm.run(weather_chance, &network, &mut log).await;
         trace.note(format_args!("the storm is over"));
@@ -128,14 +128,14 @@ async fn source(mut simulation: Simulation) {
     let working = async {
         while !*calm.borrow() {
             let lasts = chance.millis(100..=15_000);
-            let mut life = Life::start(&plan, &network, &trace, &offsets, chance.fork()).await;
+            let mut life = Life::start(&ways, "worker", chance.fork()).await;
             _ = tokio::time::timeout(lasts, life.failed()).await;
             life.end().await;
             check(&plan, &trace, &stored(&offsets), &onlooker).await;
             tokio::time::sleep(chance.millis(0..=2_000)).await;
         }
         // The last worker has time enough.
-        let mut life = Life::start(&plan, &network, &trace, &offsets, chance.fork()).await;
+        let mut life = Life::start(&ways, "worker", chance.fork()).await;
         tokio::select! {
             biased;
             failed = life.failed() => panic!("it fails in calm weather: {failed}"),
@@ -200,94 +200,6 @@ async fn check(plan: &Plan, trace: &Trace, stored: &BTreeMap<i32, i64>, onlooker
     }
 }
 
-/// A worker, from its start to its crash.
-struct Life {
-    worker: Worker,
-    trace: Trace,
-    failure: watch::Receiver<Option<String>>,
-}
-
-impl Life {
-    async fn start(
-        plan: &Plan,
-        network: &Network,
-        trace: &Trace,
-        offsets: &Arc<MemoryOffsetBackingStore>,
-        chance: Chance,
-    ) -> Life {
-        let mut plugins = Plugins::default();
-        for (class, make) in connect_converters::converters() {
-            plugins.converter(class, *make);
-        }
-        for (class, make) in connect_converters::header_converters() {
-            plugins.header_converter(class, *make);
-        }
-        plugins.source::<SimulatedSource>();
-        CHANCES
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(chance);
-        let settings = Properties::from_iter(plan.worker.clone());
-        let config = WorkerConfig::read(&settings, &plugins, &Secrets::default());
-        let (sender, failure) = watch::channel(None);
-        let network = network.clone();
-        let (mut worker, _requests) = Worker::new(WorkerParts {
-            config: config.expect("a worker's configuration").0,
-            plugins: Arc::new(plugins),
-            offsets: offsets.clone(),
-            connect: Arc::new(move |settings| Client::new(settings, network.dial("worker"))),
-            listener: Arc::new(Listener {
-                trace: trace.clone(),
-                failure: sender,
-            }),
-            control: Handle::current(),
-            data: Handle::current(),
-        });
-        worker.run_tasks_on(Handle::current());
-        let connector = Properties::from_iter(plan.connector.clone());
-        let started = worker.start_connector(connector, TargetState::Started);
-        started.await.expect("started");
-        Life {
-            worker,
-            trace: trace.clone(),
-            failure,
-        }
-    }
-
-    /// When its task has failed.
-    async fn failed(&mut self) -> String {
-        let failed = self.failure.wait_for(Option::is_some).await;
-        let failed = failed.expect("the worker has its listener").clone();
-        failed.expect("waited for")
-    }
-
-    /// With a short `task.shutdown.graceful.timeout.ms` a crash.
-    async fn end(self) {
-        self.trace.note(format_args!("the worker ends"));
-        self.worker.stop().await;
-    }
-}
-
-struct Listener {
-    trace: Trace,
-    failure: watch::Sender<Option<String>>,
-}
-
-impl StatusListener for Listener {
-    fn connector_changed(&self, connector: &str, state: State) {
-        self.trace
-            .note(format_args!("{connector} {}", state.name()));
-    }
-
-    fn task_changed(&self, id: &ConnectorTaskId, state: State) {
-        self.trace.note(format_args!("{id} {}", state.name()));
-        if let State::Failed { trace } = state {
-            self.trace.note(format_args!("{trace}"));
-            self.failure.send_replace(Some(trace));
-        }
-    }
-}
-
 /// Gives the lines of each source partition from the stored one on.
 #[derive(Default)]
 struct SimulatedSource(Properties);
@@ -323,12 +235,8 @@ impl SourceConnector for SimulatedSource {
     }
 
     fn new_task(&self) -> Box<dyn SourceTask> {
-        let chance = CHANCES
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front();
         Box::new(SimulatedTask {
-            chance: chance.expect("one for each worker"),
+            chance: simulated::task_chance(),
             lines: 0,
             given: Vec::new(),
         })

@@ -139,12 +139,16 @@ impl Consumer {
     /// As [`Self::wait`], without rebalances: for positions that are needed in the middle of one.
     pub(super) async fn look_up_until(&mut self, deadline: Instant) {
         self.take_answers();
+        // Set again below by whatever still has to wait; one that is over would never let this wait.
+        // The next poll sees to the fetches that wait.
+        self.retry_at = None;
+        self.stale = true;
         self.look_up(Instant::now());
         let until = deadline.min(self.retry_at.unwrap_or(deadline));
         tokio::select! {
             Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => self.apply(done),
             _ = self.metadata.changed() => self.on_metadata(),
-            () = tokio::time::sleep_until(until) => self.stale = true,
+            () = tokio::time::sleep_until(until) => {}
         }
     }
 
