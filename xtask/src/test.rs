@@ -13,17 +13,22 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use connect_testkit::kafka::{
     BOOTSTRAP_ENV, ClusterSpec, KafkaCluster, LIBS_ENV, PYTHON_ENV, REQUIRE_SERVERS_ENV,
 };
 use connect_testkit::process::{Program, eventually};
 
 use crate::python::PythonClients;
+use serde_json::Value as Json;
+
 use crate::referee::Referee;
 use crate::workspace::{Workspace, cargo};
 use crate::{Verdict, arrows, tidy};
 use output::TestOutput;
+
+/// The crates whose suites need a broker, whichever.
+const LOG_SUITES: &[&str] = &["kafka-client", "connect-worker"];
 
 /// Longest wait for our own log.
 const LOG_STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -324,30 +329,58 @@ impl Session<'_> {
         })?;
         let bootstrap = bootstrap.context("waited for above")?;
         println!("millstream kafka at {bootstrap}");
-        let mut command = cargo();
-        command
-            .args(["test", "-p", "kafka-client", "-p", "connect-worker"])
-            .args(["--no-fail-fast", "--tests"])
-            .env(BOOTSTRAP_ENV, bootstrap)
-            .env(LIBS_ENV, referee.fetch()?)
-            .env(REQUIRE_SERVERS_ENV, "1");
-        let outcome = self.follow(command);
+        let mut outcome = Outcome::Passed;
+        for suite in self.suites_of(LOG_SUITES)? {
+            println!("     Running {}", suite.display());
+            let mut command = Command::new(&suite);
+            command
+                .env(BOOTSTRAP_ENV, bootstrap.as_str())
+                .env(LIBS_ENV, referee.fetch()?)
+                .env(REQUIRE_SERVERS_ENV, "1");
+            let this = self.follow(command)?;
+            if this != Outcome::Passed {
+                outcome = this;
+            }
+        }
         log.terminate(LOG_STARTS_WITHIN)?;
         fs::remove_dir_all(&dir)?;
-        outcome
+        Ok(outcome)
+    }
+
+    /// The test programs of some crates, as the steps before have built them: naming the crates to cargo would build
+    /// their dependencies again, with fewer features.
+    fn suites_of(&self, crates: &[&str]) -> Result<Vec<PathBuf>> {
+        let output = cargo()
+            .args(["test", "--workspace", "--lib", "--tests", "--no-run"])
+            .arg("--message-format=json")
+            .current_dir(&self.workspace.root)
+            .output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let mut suites = Vec::new();
+        for line in text.lines() {
+            let artifact: Json = serde_json::from_str(line)?;
+            let id = artifact["package_id"].as_str().unwrap_or_default();
+            let of_ours = crates
+                .iter()
+                .any(|krate| id.contains(&format!("/crates/{krate}#")));
+            if of_ours && artifact["profile"]["test"] == true {
+                suites.extend(artifact["executable"].as_str().map(PathBuf::from));
+            }
+        }
+        ensure!(!suites.is_empty(), "cargo names no suites of {crates:?}");
+        Ok(suites)
     }
 
     fn cargo_test(&mut self, arguments: &[&str]) -> Result<Outcome> {
         let mut command = cargo();
         command.args(["test", "--workspace"]).args(arguments);
         self.tell_servers(&mut command);
+        println!("$ cargo test --workspace {}", arguments.join(" "));
         self.follow(command)
     }
 
     /// Runs tests and reads along.
     fn follow(&mut self, mut command: Command) -> Result<Outcome> {
-        let arguments: Vec<_> = command.get_args().map(|it| it.to_string_lossy()).collect();
-        println!("$ cargo {}", arguments.join(" "));
         command.current_dir(&self.workspace.root);
         let skipped_before = self.output.skipped().len();
         let status = self.output.follow(command, &mut std::io::stdout())?;

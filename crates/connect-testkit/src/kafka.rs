@@ -468,8 +468,6 @@ fn server_properties(
         // 3000 by default: a group of a test would wait that long for members that never come.
         ("group.initial.rebalance.delay.ms", "0".to_owned()),
         ("log.segment.bytes", (256 * 1024 * 1024).to_string()),
-        // Seven days by default: a record that a test gave a time in 1970 would be deleted under its reader.
-        ("log.retention.ms", "-1".to_owned()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))

@@ -445,7 +445,7 @@ async fn too_large_is_refused_here_or_split_or_refused_by_the_broker() {
         let record = Record {
             topic,
             partition: Some(0),
-            timestamp_ms: 1,
+            timestamp_ms: now_ms(),
             key: None,
             value: Some(&huge),
         };
@@ -534,7 +534,7 @@ async fn an_unknown_topic_is_created_or_waited_for() {
     let record = Record {
         topic,
         partition: None,
-        timestamp_ms: 1,
+        timestamp_ms: now_ms(),
         key: None,
         value: Some(b"v"),
     };
@@ -598,7 +598,7 @@ async fn the_brokers_clock_is_told() {
     let record = Record {
         topic,
         partition: Some(0),
-        timestamp_ms: 1,
+        timestamp_ms: now_ms(),
         key: None,
         value: Some(b"v"),
     };
@@ -639,7 +639,7 @@ async fn records_are_told_about_when_the_producer_ends() {
     let record = Record {
         topic,
         partition: Some(0),
-        timestamp_ms: 1,
+        timestamp_ms: now_ms(),
         key: None,
         value: Some(b"v"),
     };
@@ -759,4 +759,10 @@ async fn a_million_records() {
         );
         producer.close(Duration::from_secs(5)).await;
     }
+}
+
+/// Not a time in the past: a broker may delete old records under their reader at any moment.
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("after 1970").as_millis() as i64
 }
