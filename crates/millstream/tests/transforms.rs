@@ -152,13 +152,11 @@ fn every_transform_in_a_pipeline() -> Result<()> {
     );
     pipelines.sink("sink-structs", "structs", &more, "Struct{id=7,name=ann}")?;
     // On the way in: the topic and the value are others than the connector's.
-    let more = format!(
-        "transforms=hoist,route\ntransforms.hoist.type=org.apache.kafka.connect.transforms.HoistField$Value\n\
+    let more = "transforms=hoist,route\ntransforms.hoist.type=org.apache.kafka.connect.transforms.HoistField$Value\n\
          transforms.hoist.field=line\ntransforms.route.type=RegexRouter\ntransforms.route.regex=(.*)-lines\n\
          transforms.route.replacement=$1-routed\nvalue.converter=org.apache.kafka.connect.json.JsonConverter\n\
-         value.converter.schemas.enable=false\n"
-    );
-    pipelines.source("lines", "hello", &more)?;
+         value.converter.schemas.enable=false\n";
+    pipelines.source("lines", "hello", more)?;
     pipelines.sink(
         "sink-routed",
         "routed",
