@@ -25,6 +25,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("connect-config", &[]),
     ("connect-api", &["connect-config"]),
     ("connect-converters", &["connect-api", "connect-config"]),
+    (
+        "connect-config-providers",
+        &["connect-api", "connect-config"],
+    ),
     ("connect-transforms", &["connect-api", "connect-config"]),
     // Its errors and records are JSON for people: commands and tests use it, never the record path.
     ("connect-envelope", &["connect-api"]),
@@ -52,6 +56,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "connect-api",
             "connect-backing-store",
             "connect-config",
+            "connect-config-providers",
             "connect-converters",
             "connect-envelope",
             "connect-transforms",
@@ -60,9 +65,10 @@ const CRATES: &[(&str, &[&str])] = &[
             "kafka-embedded",
         ],
     ),
+    // kafka-wire: the checks of a broker send batches, sound and spoilt ones.
     (
         TESTKIT,
-        &["connect-api", "connect-config", "connect-envelope"],
+        &["connect-api", "connect-config", "connect-envelope", "kafka-wire"],
     ),
     ("xtask", &[TESTKIT]),
 ];

@@ -41,6 +41,7 @@
 mod connector_file;
 mod properties;
 mod properties_file;
+mod secrets;
 mod variable;
 
 // The table of keys, and what a configuration is measured against it.
@@ -74,6 +75,7 @@ pub use parsed::ParsedConfig;
 pub use properties::Properties;
 pub use properties_file::PropertiesError;
 pub use recommender::Recommender;
+pub use secrets::Secrets;
 pub use unknown_keys::UnknownKey;
 pub use validate::ConfigValue;
 pub use validator::{Bound, Validator};

@@ -2,9 +2,11 @@
 //! real Kafka clusters.
 //!
 //! Lives here: the record envelope ([`envelope`]), the runner of the vector files ([`vectors`]), Apache
-//! Kafka started from its jars ([`kafka`]), programs under test ([`process`]).
+//! Kafka started from its jars ([`kafka`]), what a broker must do
+//! ([`broker_checks`]), programs under test ([`process`]).
 //! Never here: the tests themselves; each stands beside what it proves.
 
+pub mod broker_checks;
 pub use connect_envelope as envelope;
 pub mod kafka;
 pub mod process;

@@ -12,7 +12,7 @@ use crate::operate::{
 };
 use crate::plan::SchemaPlans;
 use crate::update::{Around, Change, Updater};
-use connect_api::data::{Schema, SchemaBuilder, Type, Value};
+use connect_api::data::{Schema, SchemaBuilder, StrBuffer, Type, Value};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{
     ConfigDef, ConfigException, ConfigValueData, Importance, Key, Properties, Validator,
@@ -52,6 +52,7 @@ enum What {
     Whole {
         target: Target,
         schemas: SchemaPlans<Schema>,
+        texts: StrBuffer,
     },
     Fields(Updater<Target>),
 }
@@ -78,6 +79,7 @@ impl Transformation for Cast {
             Spec::Whole(target) => What::Whole {
                 target,
                 schemas: SchemaPlans::default(),
+                texts: StrBuffer::new(),
             },
             Spec::Fields(fields) => {
                 let syntax = config.get(FIELD_SYNTAX_VERSION);
@@ -94,12 +96,19 @@ impl Transformation for Cast {
             return Ok(Outcome::Keep);
         }
         match (&mut self.what, &mut *schema) {
-            (What::Whole { target, .. }, None) => cast(None, value, *target)?,
-            (What::Whole { target, schemas }, Some(schema)) => {
+            (What::Whole { target, texts, .. }, None) => cast(None, value, *target, texts)?,
+            (
+                What::Whole {
+                    target,
+                    schemas,
+                    texts,
+                },
+                Some(schema),
+            ) => {
                 let updated = schemas
                     .get(schema, |schema| whole_schema(schema, *target))?
                     .clone();
-                cast(Some(schema), value, *target)?;
+                cast(Some(schema), value, *target, texts)?;
                 *schema = updated;
             }
             (What::Fields(fields), None) => {
@@ -172,10 +181,10 @@ fn whole_schema(schema: &Schema, target: Target) -> Result<Schema> {
     }
     if let Some(default) = schema.default_value() {
         let mut default = default.clone();
-        cast(Some(schema), &mut default, target)?;
+        cast(Some(schema), &mut default, target, &mut StrBuffer::new())?;
         builder = builder.default_value(default);
     }
-    builder.build()
+    Ok(builder.build()?.interned())
 }
 
 impl Change for Target {
@@ -188,18 +197,18 @@ impl Change for Target {
         }
         if let Some(default) = schema.default_value() {
             let mut default = default.clone();
-            cast(Some(schema), &mut default, *self)?;
+            cast(Some(schema), &mut default, *self, &mut StrBuffer::new())?;
             builder = builder.default_value(default);
         }
         Ok((builder.build()?, schema.clone()))
     }
 
-    fn apply(&self, schema: &Schema, value: &mut Value) -> Result<()> {
-        cast(Some(schema), value, *self)
+    fn apply(&self, schema: &Schema, value: &mut Value, texts: &mut StrBuffer) -> Result<()> {
+        cast(Some(schema), value, *self, texts)
     }
 
-    fn apply_schemaless(&self, value: &mut Value) -> Result<()> {
-        cast(None, value, *self)
+    fn apply_schemaless(&self, value: &mut Value, texts: &mut StrBuffer) -> Result<()> {
+        cast(None, value, *self, texts)
     }
 
     const AROUND: Around = Around::Rebuilt;

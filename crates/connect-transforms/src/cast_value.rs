@@ -4,7 +4,7 @@
 //! Source: `Cast.castValueToType` of Apache Kafka 4.3.1.
 
 use crate::operate::class_of;
-use connect_api::data::{Schema, Str, Type, Value, append_java_text, logical, values};
+use connect_api::data::{Schema, Str, StrBuffer, Type, Value, append_java_text, logical, values};
 use connect_api::{ConnectError, Result};
 use connect_config::ConfigException;
 use connect_config::java_number::{parse_double, parse_float, parse_integer};
@@ -71,7 +71,12 @@ impl Target {
 
 /// Casts a value in place; null stays null. The schema's type says what it is, and without one its class does.
 #[inline]
-pub fn cast(schema: Option<&Schema>, value: &mut Value, target: Target) -> Result<()> {
+pub fn cast(
+    schema: Option<&Schema>,
+    value: &mut Value,
+    target: Target,
+    texts: &mut StrBuffer,
+) -> Result<()> {
     if value.is_null() {
         return Ok(());
     }
@@ -83,7 +88,7 @@ pub fn cast(schema: Option<&Schema>, value: &mut Value, target: Target) -> Resul
         return Err(refused_input(source));
     }
     if target == Target::String {
-        *value = Value::String(text_of(std::mem::take(value)));
+        *value = Value::String(text_of(value, texts));
         return Ok(());
     }
     if let Some(name) = schema.and_then(Schema::name) {
@@ -227,17 +232,13 @@ fn boolean(value: &Value) -> Result<bool> {
     })
 }
 
-fn text_of(value: Value) -> Str {
-    match &value {
+fn text_of(value: &Value, texts: &mut StrBuffer) -> Str {
+    match value {
         Value::String(text) => text.clone(),
         Value::Bytes(_) | Value::Timestamp(_) => {
-            values::convert_to_string(&value).expect("the value is not null")
+            texts.text(|out| values::append_string(value, out))
         }
-        _ => {
-            let mut text = Vec::with_capacity(24);
-            append_java_text(&value, &mut text);
-            Str::from_utf8_lossy(text.into())
-        }
+        _ => texts.text(|out| append_java_text(value, out)),
     }
 }
 

@@ -106,7 +106,7 @@ impl Plan {
         };
         let fields = plan_fields(schema, delimiter, &around, &mut builder)?;
         Ok(Self {
-            schema: builder.build()?,
+            schema: builder.build()?.interned(),
             fields,
         })
     }

@@ -61,9 +61,8 @@ impl Transformation for HoistField {
         };
         let name = &self.field;
         let updated = self.schemas.get(schema, |schema| {
-            SchemaBuilder::structure()
-                .field(name.clone(), schema.clone())
-                .build()
+            let builder = SchemaBuilder::structure().field(name.clone(), schema.clone());
+            Ok(builder.build()?.interned())
         })?;
         // What is in a record is valid for its schema; only null is to be looked at.
         if value.is_null() {

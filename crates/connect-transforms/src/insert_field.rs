@@ -10,10 +10,10 @@ use crate::field_path::{FIELD_SYNTAX_VERSION, FieldPath, field_syntax_version};
 use crate::operate::{
     Part, REPLACE_NULL_WITH_DEFAULT, parse, replace_null_with_default, require_map, require_struct,
 };
-use connect_api::data::{Schema, SchemaBuilder, Str, Value, logical};
+use connect_api::data::{Schema, SchemaBuilder, Str, logical};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, Importance, Key, Properties};
-use place::Places;
+use place::{Inserted, Places};
 use std::sync::Arc;
 
 const TOPIC_FIELD: Key<Option<String>> = Key::new("topic.field");
@@ -56,8 +56,6 @@ enum Source {
     Static,
 }
 
-const SOURCES: usize = 5;
-
 #[derive(Clone)]
 struct Insertion {
     source: Source,
@@ -65,9 +63,12 @@ struct Insertion {
     schema: Schema,
 }
 
+static NO_TEXT: Str = Str::new();
+
 pub struct InsertField {
     part: Part,
     insertions: Vec<Insertion>,
+    needs_topic: bool,
     needs_offset: bool,
     static_value: Option<Str>,
     /// The last topic as a text.
@@ -80,44 +81,12 @@ impl InsertField {
         Self {
             part,
             insertions: Vec::new(),
+            needs_topic: false,
             needs_offset: false,
             static_value: None,
             topic: None,
             places: Places::default(),
         }
-    }
-
-    /// The values of the new fields; null where the record has none.
-    fn values(&mut self, record: &ConnectRecord, offset: i64) -> [Value; SOURCES] {
-        let mut values = [const { Value::Null }; SOURCES];
-        for insertion in &self.insertions {
-            values[insertion.source as usize] = match insertion.source {
-                Source::Topic => {
-                    let topic = &record.topic;
-                    let text = match &self.topic {
-                        Some((known, text)) if Arc::ptr_eq(known, topic) => text.clone(),
-                        _ => {
-                            let text = Str::from(topic.as_ref());
-                            self.topic = Some((topic.clone(), text.clone()));
-                            text
-                        }
-                    };
-                    Value::String(text)
-                }
-                Source::Partition => record.kafka_partition.map_or(Value::Null, Value::Int32),
-                Source::Offset => Value::Int64(offset),
-                Source::Timestamp => match (record.timestamp, self.part.schema(record)) {
-                    (None, _) => Value::Null,
-                    (Some(ms), None) => Value::Int64(ms),
-                    (Some(ms), Some(_)) => Value::Timestamp(ms),
-                },
-                Source::Static => match &self.static_value {
-                    Some(text) => Value::String(text.clone()),
-                    None => Value::Null,
-                },
-            };
-        }
-        values
     }
 }
 
@@ -159,8 +128,9 @@ impl Transformation for InsertField {
                 .iter()
                 .any(|insertion| insertion.source == source)
         };
+        self.needs_topic = has(Source::Topic);
         self.needs_offset = has(Source::Offset);
-        self.static_value = config.get(STATIC_VALUE).map(Str::from);
+        self.static_value = config.get(STATIC_VALUE).map(|text| Str::interned(&text));
         if has(Source::Static) && self.static_value.is_none() {
             return Err(ConnectError::config(format!(
                 "Invalid value null for configuration static.value: No value specified for static field: {}",
@@ -180,7 +150,18 @@ impl Transformation for InsertField {
             Origin::Sink { kafka_offset, .. } => kafka_offset,
             Origin::Source { .. } => 0,
         };
-        let mut values = self.values(record, offset);
+        // The topic as a text is made once, as long as it stays the same.
+        let known = self.topic.as_ref();
+        if self.needs_topic && known.is_none_or(|(known, _)| !Arc::ptr_eq(known, &record.topic)) {
+            self.topic = Some((record.topic.clone(), Str::interned(&record.topic)));
+        }
+        let inserted = Inserted {
+            topic: self.topic.as_ref().map_or(&NO_TEXT, |(_, text)| text),
+            partition: record.kafka_partition,
+            offset,
+            timestamp: record.timestamp,
+            fixed: self.static_value.as_ref().unwrap_or(&NO_TEXT),
+        };
         let (schema, value) = self.part.slot(record);
         // Java looks at the kind of record when the other requirements are met.
         let refused = self.needs_offset && matches!(origin, Origin::Source { .. });
@@ -190,7 +171,7 @@ impl Transformation for InsertField {
                 if refused {
                     return Err(no_sink_record());
                 }
-                self.places.put_into_map(map, &mut values)?;
+                self.places.put_into_map(map, &inserted)?;
             }
             Some(schema) => {
                 let fields = require_struct(value, PURPOSE)?;
@@ -198,7 +179,7 @@ impl Transformation for InsertField {
                 if refused {
                     return Err(no_sink_record());
                 }
-                plan.run(fields, &mut values)?;
+                plan.run(fields, &inserted)?;
                 *schema = fields.schema().clone();
             }
         }

@@ -7,6 +7,9 @@
 //! A transform works out a plan for a schema, or for the keys of a map, when it first sees it, and runs the plan for
 //! each record: it looks no field up by its name, and changes structs and maps where they are.
 
+mod aiven;
+mod confluent;
+mod debezium;
 mod registry;
 
 // What transforms share: which half they work on, naming fields, plans, and the two kinds of plans that several need.

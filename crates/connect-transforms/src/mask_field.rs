@@ -8,7 +8,7 @@ use crate::operate::{
     require_struct,
 };
 use crate::update::{Around, Change, Updater};
-use connect_api::data::{Decimal, Map, Schema, Str, Value, values};
+use connect_api::data::{Decimal, Map, Schema, Str, StrBuffer, Value, values};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, Importance, Key, Properties, Validator};
 use std::sync::Arc;
@@ -107,7 +107,7 @@ struct Replacement {
 
 impl Replacement {
     fn new(replacement: &str) -> Self {
-        let text = Value::from(replacement);
+        let text = Value::String(Str::interned(replacement));
         fn number<T>(
             converted: Result<Option<T>>,
             variant: impl FnOnce(T) -> Value,
@@ -190,11 +190,11 @@ impl Change for Mask {
         Ok((schema.clone(), ()))
     }
 
-    fn apply(&self, (): &(), value: &mut Value) -> Result<()> {
+    fn apply(&self, (): &(), value: &mut Value, _: &mut StrBuffer) -> Result<()> {
         self.mask(value)
     }
 
-    fn apply_schemaless(&self, value: &mut Value) -> Result<()> {
+    fn apply_schemaless(&self, value: &mut Value, _: &mut StrBuffer) -> Result<()> {
         self.mask(value)
     }
 

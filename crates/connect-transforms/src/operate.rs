@@ -18,13 +18,6 @@ pub enum Part {
 }
 
 impl Part {
-    pub fn schema(self, record: &ConnectRecord) -> Option<&Schema> {
-        match self {
-            Part::Key => record.key_schema.as_ref(),
-            Part::Value => record.value_schema.as_ref(),
-        }
-    }
-
     pub fn value(self, record: &ConnectRecord) -> &Value {
         match self {
             Part::Key => &record.key,

@@ -68,6 +68,9 @@ const TRANSFORMATIONS: &[&[(&str, MakeTransformation)]] = &[
     &of_parts!("TimestampConverter", TimestampConverter),
     &of_record!("TimestampRouter", TimestampRouter),
     &of_record!("ValueToKey", ValueToKey),
+    crate::aiven::TRANSFORMATIONS,
+    crate::confluent::TRANSFORMATIONS,
+    crate::debezium::TRANSFORMATIONS,
 ];
 
 const PREDICATES: &[(&str, MakePredicate)] = &[

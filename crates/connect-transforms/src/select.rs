@@ -74,7 +74,9 @@ impl Selection {
     pub fn apply(&mut self, fields: &mut Struct) -> Result<()> {
         let (rules, replace_null) = (&self.rules, self.replace_null);
         let plan = self.structs.get(fields.schema(), |schema| {
-            StructPlan::new(rules, schema, replace_null, Place::Top)
+            let mut plan = StructPlan::new(rules, schema, replace_null, Place::Top)?;
+            plan.schema = plan.schema.interned();
+            Ok(plan)
         })?;
         plan.run(fields)
     }
@@ -181,15 +183,14 @@ impl StructPlan {
         if self.takes.len() == fields.values().len() {
             fields.set_schema(self.schema.clone());
         } else {
-            let hollow = Struct::of_values(EMPTY.with(Schema::clone), Vec::new());
-            let mut values = std::mem::replace(fields, hollow).into_values();
+            let mut values = fields.take_values();
             for (index, take) in self.takes.iter().enumerate() {
                 if index != take.from {
                     values.swap(index, take.from);
                 }
             }
             values.truncate(self.takes.len());
-            *fields = Struct::of_values(self.schema.clone(), values);
+            fields.put_values(self.schema.clone(), values);
         }
         let values = fields.values_mut();
         for special in &self.special {
@@ -207,11 +208,6 @@ impl StructPlan {
         }
         Ok(())
     }
-}
-
-thread_local! {
-    /// What stands in for a struct while its values are out.
-    static EMPTY: Schema = SchemaBuilder::structure().build().expect("a struct without fields");
 }
 
 struct MapPlan {
@@ -261,7 +257,7 @@ impl MapPlan {
     }
 
     fn run(&mut self, map: &mut Map) -> Result<()> {
-        let (_, mut values) = std::mem::take(map).into_parts();
+        let mut values = map.take_values();
         if self.in_order {
             for (index, from) in self.from.iter().enumerate() {
                 if index != *from {
@@ -281,7 +277,7 @@ impl MapPlan {
                 selection.apply_schemaless(map)?;
             }
         }
-        *map = Map::of_shape(self.keys.clone(), values);
+        map.put_values(&self.keys, values);
         Ok(())
     }
 }

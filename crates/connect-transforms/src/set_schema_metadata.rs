@@ -69,7 +69,7 @@ impl SetSchemaMetadata {
         for field in schema.fields() {
             builder = builder.field(field.name.clone(), field.schema.clone());
         }
-        builder.build_unchecked()
+        Ok(builder.build_unchecked()?.interned())
     }
 }
 

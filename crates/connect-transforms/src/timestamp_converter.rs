@@ -15,7 +15,7 @@ use crate::operate::{
 use crate::plan::SchemaPlans;
 use crate::update::{Around, Change, Updater};
 use connect_api::data::java_date_format::JavaDateFormat;
-use connect_api::data::{Schema, Type, Value};
+use connect_api::data::{Schema, StrBuffer, Type, Value};
 use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
 use connect_config::{ConfigDef, Importance, Key, Properties};
 use conversion::{Conversion, Precision, Source, Target};
@@ -61,6 +61,7 @@ enum What {
     Whole {
         conversion: Arc<Conversion>,
         schemas: SchemaPlans<(Schema, Result<Source, ConvertRefused>)>,
+        texts: StrBuffer,
     },
     Field(Updater<Converted>),
 }
@@ -116,6 +117,7 @@ impl Transformation for TimestampConverter {
             What::Whole {
                 conversion,
                 schemas: SchemaPlans::default(),
+                texts: StrBuffer::new(),
             }
         } else {
             let path = FieldPath::parse(&field, config.get(FIELD_SYNTAX_VERSION))?;
@@ -131,19 +133,25 @@ impl Transformation for TimestampConverter {
             (What::Unset, _) => {}
             (What::FieldIsNull, None) if value.is_null() => {}
             (What::FieldIsNull, _) => return Err(field_is_null()),
-            (What::Whole { conversion, .. }, None) => convert_schemaless(conversion, value)?,
+            (
+                What::Whole {
+                    conversion, texts, ..
+                },
+                None,
+            ) => convert_schemaless(conversion, value, texts)?,
             (
                 What::Whole {
                     conversion,
                     schemas,
+                    texts,
                 },
                 Some(schema),
             ) => {
                 let (updated, source) = schemas.get(schema, |schema| {
                     let updated = conversion.target.schema(schema.is_optional())?;
-                    Ok((updated, source_of(schema)))
+                    Ok((updated.interned(), source_of(schema)))
                 })?;
-                convert(conversion, source, value)?;
+                convert(conversion, source, value, texts)?;
                 *schema = updated.clone();
             }
             (What::Field(field), None) => {
@@ -178,20 +186,25 @@ fn convert(
     conversion: &Conversion,
     source: &Result<Source, ConvertRefused>,
     value: &mut Value,
+    texts: &mut StrBuffer,
 ) -> Result<()> {
     match source {
         Ok(_) if value.is_null() => Ok(()),
-        Ok(source) => conversion.convert(*source, value),
+        Ok(source) => conversion.convert(*source, value, texts),
         Err(message) => Err(ConnectError::data(&**message)),
     }
 }
 
-fn convert_schemaless(conversion: &Conversion, value: &mut Value) -> Result<()> {
+fn convert_schemaless(
+    conversion: &Conversion,
+    value: &mut Value,
+    texts: &mut StrBuffer,
+) -> Result<()> {
     if value.is_null() {
         return Ok(());
     }
     let source = Source::of_value(value)?;
-    conversion.convert(source, value)
+    conversion.convert(source, value, texts)
 }
 
 /// A field that is converted.
@@ -206,12 +219,12 @@ impl Change for Converted {
         Ok((updated, source_of(schema)))
     }
 
-    fn apply(&self, step: &Self::Step, value: &mut Value) -> Result<()> {
-        convert(&self.0, step, value)
+    fn apply(&self, step: &Self::Step, value: &mut Value, texts: &mut StrBuffer) -> Result<()> {
+        convert(&self.0, step, value, texts)
     }
 
-    fn apply_schemaless(&self, value: &mut Value) -> Result<()> {
-        convert_schemaless(&self.0, value)
+    fn apply_schemaless(&self, value: &mut Value, texts: &mut StrBuffer) -> Result<()> {
+        convert_schemaless(&self.0, value, texts)
     }
 
     const AROUND: Around = Around::Rebuilt;

@@ -6,7 +6,7 @@
 
 use crate::field_path::{FieldPath, FieldTree};
 use crate::plan::{SchemaPlans, ShapePlans, keys_of};
-use connect_api::data::{Keys, Map, Schema, SchemaBuilder, Str, Struct, Type, Value};
+use connect_api::data::{Keys, Map, Schema, SchemaBuilder, Str, StrBuffer, Struct, Type, Value};
 use connect_api::{ConnectError, Result};
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ pub trait Change: Clone {
     fn plan(&self, schema: &Schema) -> Result<(Schema, Self::Step)>;
 
     /// Changes a value of a field with a schema. Null, where there is no value.
-    fn apply(&self, step: &Self::Step, value: &mut Value) -> Result<()>;
+    fn apply(&self, step: &Self::Step, value: &mut Value, texts: &mut StrBuffer) -> Result<()>;
 
     /// Changes a value without schema.
-    fn apply_schemaless(&self, value: &mut Value) -> Result<()>;
+    fn apply_schemaless(&self, value: &mut Value, texts: &mut StrBuffer) -> Result<()>;
 
     /// What becomes of the structs around the field.
     const AROUND: Around;
@@ -47,6 +47,7 @@ pub struct Updater<C: Change> {
     replace_null: bool,
     structs: SchemaPlans<StructPlan<C>>,
     maps: MapUpdater<C>,
+    texts: StrBuffer,
 }
 
 impl<C: Change> Updater<C> {
@@ -60,28 +61,31 @@ impl<C: Change> Updater<C> {
             tree,
             replace_null,
             structs: SchemaPlans::default(),
+            texts: StrBuffer::new(),
         }
     }
 
     /// The schema of structs of this schema after the change.
     pub fn schema(&mut self, schema: &Schema) -> Result<&Schema> {
-        Ok(&self.plan(schema)?.schema)
+        Ok(&self.plan(schema)?.0.schema)
     }
 
     pub fn apply(&mut self, value: &mut Struct) -> Result<()> {
-        self.plan(value.schema())?.run(value)
+        let (plan, texts) = self.plan(value.schema())?;
+        plan.run(value, texts)
     }
 
     pub fn apply_schemaless(&mut self, value: &mut Map) -> Result<()> {
-        self.maps.run(value)
+        self.maps.run(value, &mut self.texts)
     }
 
     #[inline]
-    fn plan(&mut self, schema: &Schema) -> Result<&StructPlan<C>> {
+    fn plan(&mut self, schema: &Schema) -> Result<(&StructPlan<C>, &mut StrBuffer)> {
         let Self {
             tree,
             replace_null,
             structs,
+            texts,
             ..
         } = self;
         let plan = structs.get(schema, |schema| {
@@ -90,9 +94,11 @@ impl<C: Change> Updater<C> {
             {
                 return Err(error);
             }
-            StructPlan::new(tree, schema, *replace_null)
+            let mut plan = StructPlan::new(tree, schema, *replace_null)?;
+            plan.schema = plan.schema.interned();
+            Ok(plan)
         })?;
-        Ok(plan)
+        Ok((plan, texts))
     }
 }
 
@@ -161,7 +167,7 @@ impl<C: Change> StructPlan<C> {
             };
             let mut default = default.clone();
             if let Value::Struct(fields) = &mut default {
-                plan.run(fields)?;
+                plan.run(fields, &mut StrBuffer::new())?;
             }
             plan.schema = plan
                 .schema
@@ -176,7 +182,7 @@ impl<C: Change> StructPlan<C> {
         })
     }
 
-    fn run(&self, fields: &mut Struct) -> Result<()> {
+    fn run(&self, fields: &mut Struct, texts: &mut StrBuffer) -> Result<()> {
         let values = fields.values_mut();
         for step in &self.steps {
             let value = &mut values[step.index];
@@ -187,10 +193,10 @@ impl<C: Change> StructPlan<C> {
             }
             match &step.action {
                 Action::Keep => {}
-                Action::Change(change, step) => change.apply(step, value)?,
+                Action::Change(change, step) => change.apply(step, value, texts)?,
                 Action::Below(plan) => {
                     if let Value::Struct(fields) = value {
-                        plan.run(fields)?;
+                        plan.run(fields, texts)?;
                     }
                 }
             }
@@ -237,23 +243,23 @@ impl<C: Change> MapUpdater<C> {
         }
     }
 
-    fn run(&mut self, map: &mut Map) -> Result<()> {
+    fn run(&mut self, map: &mut Map, texts: &mut StrBuffer) -> Result<()> {
         let Self { branches, shapes } = self;
         let shape = shapes.get(map.shared_keys(), |keys| Ok(Shape::new(branches, keys)))?;
         if let Some(keys) = &shape.keys {
-            let (_, mut values) = std::mem::take(map).into_parts();
+            let mut values = map.take_values();
             values.resize_with(values.len() + shape.added, || Value::Null);
-            *map = Map::of_shape(keys.clone(), values);
+            map.put_values(keys, values);
         }
         let values = map.values_mut();
         for (branch, place) in branches.iter_mut().zip(&shape.places) {
             let Some(place) = place else { continue };
             let value = &mut values[*place];
             match (&branch.change, &mut branch.below) {
-                (Some(change), _) => change.apply_schemaless(value)?,
+                (Some(change), _) => change.apply_schemaless(value, texts)?,
                 (None, Some(below)) => {
                     if let Value::Map(map) = value {
-                        below.run(map)?;
+                        below.run(map, texts)?;
                     }
                 }
                 (None, None) => {}

@@ -146,7 +146,7 @@ impl Plan {
             readings.push(reading);
         }
         Ok(Self {
-            key_schema: builder.build()?,
+            key_schema: builder.build()?.interned(),
             readings,
         })
     }

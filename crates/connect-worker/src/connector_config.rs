@@ -5,6 +5,7 @@
 
 use crate::errors::{RetryPolicy, TolerancePolicy};
 use crate::plugins::AnyConnector;
+use crate::topic_creation::ensure_unique_groups;
 use connect_config::java_regex::JavaRegex;
 use connect_config::{
     ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, ParsedConfig, Properties,
@@ -242,6 +243,10 @@ fn source_def() -> ConfigDef {
         .define(
             TOPIC_CREATION_GROUPS
                 .default(Vec::<String>::new())
+                .validator(Validator::custom(
+                    "unique topic creation groups",
+                    ensure_unique_groups,
+                ))
                 .importance(Low)
                 .doc("Groups of created topics."),
         )
@@ -452,11 +457,6 @@ fn unsupported(properties: &Properties, connector: &AnyConnector) -> ConfigError
     match connector {
         AnyConnector::Sink(_) => {}
         AnyConnector::Source(_) => {
-            if let Some((key, _)) = properties.range_with_prefix("topic.creation.").next() {
-                let message = "topics are not created by the worker yet; create the topic and remove the keys \
-                               topic.creation.*";
-                errors.add(key, message);
-            }
             if properties
                 .get(EXACTLY_ONCE_SUPPORT.name())
                 .is_some_and(|value| value.trim().eq_ignore_ascii_case("required"))

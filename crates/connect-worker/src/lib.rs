@@ -10,6 +10,8 @@ pub mod worker;
 mod source_commits;
 mod source_task;
 mod submitted_records;
+mod topic_creation;
+mod topic_creator;
 
 mod sink_batch;
 mod sink_context;
@@ -17,6 +19,7 @@ mod sink_offsets;
 mod sink_task;
 
 pub mod chain;
+mod config_watch;
 mod conversion;
 mod errors;
 mod offsets;
@@ -25,11 +28,13 @@ mod task;
 mod transforms;
 
 pub mod client_config;
+pub mod config_providers;
 pub mod connector_config;
 pub mod plugins;
 pub mod status;
 pub mod worker_config;
 
+pub use config_providers::ConfigProviders;
 pub use plugins::Plugins;
 pub use status::{ConnectorTaskId, State, StatusListener, TargetState};
 pub use worker::{ConnectorRequest, Worker, WorkerParts};

@@ -4,8 +4,8 @@
 //! Never here: a plugin.
 
 use connect_api::{
-    Connector, Converter, HeaderConverter, Plugin, Predicate, SinkConnector, SourceConnector,
-    Transformation,
+    ConfigProvider, Connector, Converter, HeaderConverter, Plugin, Predicate, SinkConnector,
+    SourceConnector, Transformation,
 };
 use connect_config::{ConfigErrors, Properties};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub struct Plugins {
     header_converters: Registry<fn() -> Box<dyn HeaderConverter>>,
     transformations: Registry<MakeTransformation>,
     predicates: Registry<MakePredicate>,
+    config_providers: Registry<fn() -> Box<dyn ConfigProvider>>,
 }
 
 type Registry<T> = BTreeMap<&'static str, T>;
@@ -160,6 +161,15 @@ impl Plugins {
             .or_else(|| class(&self.predicates, name, "Predicate"))
     }
 
+    pub fn config_provider(
+        &mut self,
+        class: &'static str,
+        make: fn() -> Box<dyn ConfigProvider>,
+    ) -> &mut Self {
+        self.config_providers.insert(class, make);
+        self
+    }
+
     /// A new connector of that class.
     ///
     /// Fails: with Java's message and the names that there are.
@@ -205,6 +215,19 @@ impl Plugins {
                     list(&self.header_converters)
                 )),
             },
+        }
+    }
+
+    /// A new config provider of that class, not configured yet.
+    ///
+    /// Fails: with the names that there are.
+    pub fn new_config_provider(&self, name: &str) -> Result<Box<dyn ConfigProvider>, String> {
+        match find(&self.config_providers, name, "ConfigProvider") {
+            Found::One(_, make) => Ok(make()),
+            _ => Err(format!(
+                "available config providers are: {}",
+                list(&self.config_providers)
+            )),
         }
     }
 

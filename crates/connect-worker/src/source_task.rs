@@ -16,8 +16,11 @@ use crate::source_commits::Commits;
 use crate::status::{ConnectorTaskId, State, TargetState};
 use crate::submitted_records::SubmittedRecords;
 use crate::task::Target;
+use crate::topic_creation::TopicCreation;
+use crate::topic_creator::{self, TopicCreator};
 use crate::transforms::{SourceBatch, SourceTransforms};
 use crate::worker::WorkerParts;
+use crate::worker_config::WorkerConfig;
 use connect_api::{
     ConnectError, ErrantSourceRecordReporter, OffsetStorageReader, Result, SourceRecord,
     SourceTask, SourceTaskContext,
@@ -74,6 +77,17 @@ pub fn producer_settings(config: Properties) -> Result<Parsed<ProducerSettings>,
         .map_err(|errors| crate::worker::client_errors("producer.override.", errors))
 }
 
+/// Checks what a connector says about new topics, and the client that is to create them.
+pub fn check_topic_creation(
+    worker: &WorkerConfig,
+    connector: &Properties,
+) -> Result<(), ConfigErrors> {
+    match TopicCreation::parse(connector, worker.topic_creation_enable)? {
+        Some(_) => topic_creator::admin_settings(&worker.originals, connector, "").map(drop),
+        None => Ok(()),
+    }
+}
+
 /// Runs a task until its target state is `Stopped` or it fails.
 pub async fn run(mut parts: Parts) -> Result<()> {
     if !wait_while_paused(&mut parts.target, &parts.id, &parts.worker).await {
@@ -95,6 +109,14 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         letters = letters => letters?,
         () = parts.target.stopping() => return Ok(()),
     };
+    let creation = TopicCreation::parse(
+        &parts.config.originals,
+        parts.worker.config.topic_creation_enable,
+    )?;
+    let topic_creator = creation.map(|creation| {
+        let client_id = format!("connector-adminclient-{}", parts.id);
+        TopicCreator::new(creation, &parts.worker, &parts.config.originals, &client_id)
+    });
     let context = Arc::new(Context {
         config: parts.task_config.clone(),
         offsets: parts.offsets.clone(),
@@ -113,6 +135,7 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         acknowledgements,
         arrived: Vec::new(),
         topics: HashMap::new(),
+        topic_creator: topic_creator.transpose()?,
         last_topic: None,
         unanswered: Unanswered::new(&parts.tolerance),
         kept: HashMap::new(),
@@ -206,6 +229,8 @@ struct SourceLoop {
     /// Acknowledgements that were taken and not looked at yet. Its room is used again.
     arrived: Vec<Acknowledged>,
     topics: HashMap<Arc<str>, Topic>,
+    /// `None`: topics are the broker's or the user's to create.
+    topic_creator: Option<TopicCreator>,
     /// The topic of the last record: successive records mostly share it.
     last_topic: Option<(Arc<str>, Topic)>,
     unanswered: Unanswered,
@@ -572,17 +597,33 @@ impl SourceLoop {
         }
     }
 
-    /// Looks a topic up. `Stop`: told to stop while waiting for it.
+    /// Looks a topic up, which is created first if the connector has that done. `Stop`: told to stop while
+    /// waiting for it.
     async fn resolve(&mut self, name: Arc<str>) -> Result<Flow> {
         let Self {
             producer,
             client,
+            topic_creator,
             target,
             commits,
             unanswered,
             letters,
             ..
         } = self;
+        if let Some(creator) = topic_creator {
+            let created = attended(
+                creator.ensure(&name),
+                target,
+                commits,
+                &mut unanswered.submitted,
+                letters,
+            )
+            .await;
+            let Some(created) = created else {
+                return Ok(Flow::Stop);
+            };
+            created?;
+        }
         let resolved = async {
             let begin = Instant::now();
             let mut said = begin + NO_TOPIC_SAID_AFTER;

@@ -16,7 +16,7 @@ use crate::plugins::{AnyConnector, Plugins};
 use crate::status::{ConnectorTaskId, State, StatusListener, TargetState};
 use crate::task::TaskHandle;
 use crate::worker_config::WorkerConfig;
-use crate::{sink_task, source_task};
+use crate::{sink_task, source_task, topic_creation};
 use connect_api::{ConnectError, ConnectorContext, Result, SinkTask, SourceTask};
 use connect_backing_store::OffsetBackingStore;
 use connect_config::{ConfigErrors, Properties};
@@ -31,6 +31,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, error_span, info, warn};
+
+mod reload;
+
+use reload::{Origin, Prepared};
 
 /// Longest that a connector may take to start or to say its tasks. Java has no bound in standalone mode.
 const CONNECTOR_CALL_MAX: Duration = Duration::from_secs(90);
@@ -51,8 +55,13 @@ pub struct WorkerParts {
     pub data: Handle,
 }
 
-/// Something that a connector asks for, to be given to [`Worker::on_request`].
+/// Something that is asked for a connector, to be given to [`Worker::on_request`].
 pub enum ConnectorRequest {
+    /// What its configuration refers to has expired or changed.
+    ReloadConfig {
+        connector: String,
+        reason: String,
+    },
     ReconfigureTasks {
         connector: String,
     },
@@ -70,6 +79,7 @@ pub struct Worker {
 
 struct RunningConnector {
     config: ConnectorConfig,
+    origin: Origin,
     /// `None` after a call that did not come back.
     connector: Option<AnyConnector>,
     life: Life,
@@ -124,8 +134,9 @@ impl ConnectorContext for Context {
 
 impl Worker {
     /// A worker without connectors, and the requests that its connectors will make.
-    pub fn new(parts: WorkerParts) -> (Self, mpsc::UnboundedReceiver<ConnectorRequest>) {
+    pub fn new(mut parts: WorkerParts) -> (Self, mpsc::UnboundedReceiver<ConnectorRequest>) {
         let (requests, receiver) = mpsc::unbounded_channel();
+        reload::hide_secrets_in_states(&mut parts);
         (
             Self {
                 parts: Arc::new(parts),
@@ -147,16 +158,17 @@ impl Worker {
         target: TargetState,
     ) -> Result<()> {
         let shown = properties.get("name").unwrap_or_default().trim();
-        let about = |error: ConnectError, name: &str| error.with("connector", name);
-        let checked = {
-            let (parts, properties) = (self.parts.clone(), properties.clone());
-            let work = async move { check(&parts, &properties) };
-            let what = "come to an end with checking its configuration";
-            run_plugin(&self.parts.data, shown, CONNECTOR_CALL_MAX, what, work).await
+        let secrets = self.parts.config.providers.secrets().clone();
+        let about = |error: ConnectError, name: &str| {
+            reload::without_secrets(error, &secrets).with("connector", name)
         };
-        let (config, connector, warnings) = checked
-            .and_then(|checked| checked.map_err(ConnectError::from))
-            .map_err(|error| about(error, shown))?;
+        let prepared = self.prepare(&properties).await;
+        let Prepared {
+            config,
+            connector,
+            warnings,
+            answers,
+        } = prepared.map_err(|error| about(error, shown))?;
         let name = config.name.clone();
         if self.connectors.contains_key(&name) {
             let message = format!("Connector with name {name} already exists");
@@ -166,6 +178,7 @@ impl Worker {
             warn!(connector = name, "{warning}");
         }
         let running = RunningConnector {
+            origin: self.origin(properties.clone(), &config, answers, Duration::ZERO),
             config,
             connector: Some(connector),
             life: Life::Idle,
@@ -319,6 +332,10 @@ impl Worker {
     /// Does what a connector asks for. Errors are logged and shown as its state.
     pub async fn on_request(&mut self, request: ConnectorRequest) {
         let (name, result) = match request {
+            ConnectorRequest::ReloadConfig { connector, reason } => {
+                self.reload(&connector, &reason).await;
+                return;
+            }
             ConnectorRequest::ReconfigureTasks { connector } => {
                 let result = self.configure_tasks(&connector).await;
                 (connector, result)
@@ -617,10 +634,15 @@ fn check(
     let name = properties.get("name").unwrap_or_default().trim();
     let worker = &parts.config.originals;
     let checked = match &connector {
-        AnyConnector::Source(_) => source_task::producer_settings(
-            client_config::source_task_producer(worker, properties, name, 0),
-        )
-        .map(drop),
+        AnyConnector::Source(_) => {
+            if let Err(more) = source_task::check_topic_creation(&parts.config, properties) {
+                errors.merge(more);
+            }
+            source_task::producer_settings(client_config::source_task_producer(
+                worker, properties, name, 0,
+            ))
+            .map(drop)
+        }
         AnyConnector::Sink(_) => sink_task::consumer_settings(client_config::sink_task_consumer(
             worker, properties, name, 0,
         ))
@@ -631,7 +653,11 @@ fn check(
     }
     match config {
         Some(config) => {
-            let warnings = connector_config::warnings(properties, &mut connector);
+            let mut warnings = connector_config::warnings(properties, &mut connector);
+            if let AnyConnector::Source(_) = connector {
+                let is_enabled = parts.config.topic_creation_enable;
+                warnings.extend(topic_creation::warnings(properties, is_enabled));
+            }
             errors.into_result((config, connector, warnings))
         }
         None => Err(errors),

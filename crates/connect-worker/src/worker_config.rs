@@ -5,7 +5,12 @@
 //! Source: `WorkerConfig` and `StandaloneConfig` of Apache Kafka 4.3.
 
 use crate::client_config::OverridePolicy;
-use connect_config::{ClassName, ConfigDef, ConfigErrors, Importance, Key, Properties, Validator};
+use crate::config_providers::{CONFIG_PROVIDERS, ConfigProviders};
+use crate::plugins::Plugins;
+use connect_config::{
+    ClassName, ConfigDef, ConfigErrors, Importance, Key, Properties, Secrets, Validator,
+};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub const BOOTSTRAP_SERVERS: Key<Vec<String>> = Key::new("bootstrap.servers");
@@ -19,6 +24,7 @@ pub const OFFSET_FLUSH_TIMEOUT_MS: Key<i64> = Key::new("offset.flush.timeout.ms"
 pub const OVERRIDE_POLICY: Key<String> = Key::new("connector.client.config.override.policy");
 pub const OVERRIDE_ALLOWLIST: Key<Vec<String>> =
     Key::new("connector.client.config.override.allowlist");
+pub const TOPIC_CREATION_ENABLE: Key<bool> = Key::new("topic.creation.enable");
 pub const OFFSET_STORAGE_FILE_FILENAME: Key<String> = Key::new("offset.storage.file.filename");
 
 pub const SIMPLE_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
@@ -38,7 +44,11 @@ pub struct WorkerConfig {
     pub offset_flush_timeout: Duration,
     pub override_policy: OverridePolicy,
     pub offset_storage_file: String,
-    /// As it was written, for the clients and converters.
+    /// Whether source connectors may have their topics created, by `topic.creation.*`.
+    pub topic_creation_enable: bool,
+    /// For the configurations of connectors.
+    pub providers: Arc<ConfigProviders>,
+    /// For the clients and converters: what was written, references replaced.
     pub originals: Properties,
 }
 
@@ -79,20 +89,43 @@ pub fn config_def() -> ConfigDef {
                 .importance(High)
                 .doc("File that keeps the offsets of source connectors."),
         )
+        .define(TOPIC_CREATION_ENABLE.default(true).importance(Low).doc(
+            "Whether source connectors may have their topics created, as their topic.creation.* keys say.",
+        ))
+        .define(CONFIG_PROVIDERS.default(Vec::<String>::new()).importance(Low).doc(
+            "Names of config providers: what stands before the first colon in ${provider:path:key}.",
+        ))
 }
 
 impl WorkerConfig {
-    /// Reports every bad key at once.
-    pub fn parse(properties: &Properties) -> Result<Self, ConfigErrors> {
-        let parsed = config_def().parse(properties);
-        let mut errors = unsupported(properties);
-        let parsed = match parsed {
-            Ok(parsed) => parsed,
-            Err(more) => {
-                errors.merge(more);
-                return Err(errors);
-            }
+    /// Makes the config providers, puts their values in the place of references, and parses what comes out.
+    /// `secrets` hears of these values, and of those of connectors later. Also returns a warning for each
+    /// reference that nothing is known for.
+    ///
+    /// Fails: with every bad key at once; no message shows a value that came from a provider.
+    pub fn read(
+        raw: &Properties,
+        plugins: &Plugins,
+        secrets: &Secrets,
+    ) -> Result<(Self, Vec<String>), ConfigErrors> {
+        // As in Java, parameters of the worker's own providers are taken as written, and those of the
+        // connectors' providers may refer to others.
+        let own = ConfigProviders::new(raw, plugins, secrets.clone())?.resolve(raw)?;
+        let read = || {
+            let providers = ConfigProviders::new(&own.properties, plugins, secrets.clone())?;
+            let parsed = Self::parse(&own.properties)?;
+            Ok(Self {
+                providers: Arc::new(providers),
+                ..parsed
+            })
         };
+        let config = read().map_err(|errors: ConfigErrors| secrets.hide_in(&errors))?;
+        Ok((config, own.warnings))
+    }
+
+    /// Without config providers: references stay as they are written. Reports every bad key at once.
+    pub fn parse(properties: &Properties) -> Result<Self, ConfigErrors> {
+        let parsed = config_def().parse(properties)?;
         let policy = parsed.get(OVERRIDE_POLICY);
         let Some(override_policy) =
             OverridePolicy::by_name(&policy, parsed.get(OVERRIDE_ALLOWLIST))
@@ -101,14 +134,13 @@ impl WorkerConfig {
                 "Invalid value {policy} for configuration {}: must be one of All, None, Principal, Allowlist",
                 OVERRIDE_POLICY.name()
             );
-            errors.add(OVERRIDE_POLICY.name(), message);
-            return Err(errors);
+            return Err(ConfigErrors::of(OVERRIDE_POLICY.name(), message));
         };
         let at_least = |least: i64, key| {
             Duration::from_millis(i64::clamp(parsed.get(key), least, MILLISECONDS_MAX) as u64)
         };
         let millis = |key| at_least(0, key);
-        errors.into_result(Self {
+        Ok(Self {
             key_converter: parsed.get(KEY_CONVERTER).as_str().to_string(),
             value_converter: parsed.get(VALUE_CONVERTER).as_str().to_string(),
             header_converter: parsed.get(HEADER_CONVERTER).as_str().to_string(),
@@ -118,24 +150,11 @@ impl WorkerConfig {
             offset_flush_timeout: millis(OFFSET_FLUSH_TIMEOUT_MS),
             override_policy,
             offset_storage_file: parsed.get(OFFSET_STORAGE_FILE_FILENAME),
+            topic_creation_enable: parsed.get(TOPIC_CREATION_ENABLE),
+            providers: Arc::default(),
             originals: properties.clone(),
         })
     }
-}
-
-/// Keys whose meaning would be lost without a word: refused until they are honoured.
-fn unsupported(properties: &Properties) -> ConfigErrors {
-    let mut errors = ConfigErrors::new();
-    if properties
-        .get("config.providers")
-        .is_some_and(|providers| !providers.trim().is_empty())
-    {
-        errors.add(
-            "config.providers",
-            "config providers are not supported yet; write the values themselves",
-        );
-    }
-    errors
 }
 
 /// Keys that a Java worker honours and this one does not. A name that ends in `*` stands for all that begin
@@ -170,10 +189,6 @@ const NOT_HONOURED: &[(&str, &str)] = &[
     ("metrics.*", "metrics are not exported yet"),
     ("metric.reporters", "metrics are not exported yet"),
     ("auto.include.jmx.reporter", "there is no JMX"),
-    (
-        "topic.creation.enable",
-        "topics are created by the broker, not by the worker, yet",
-    ),
     (
         "topic.tracking.*",
         "topics that connectors use are not tracked yet",

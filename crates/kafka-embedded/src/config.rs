@@ -77,8 +77,10 @@ pub struct Config {
     /// Whether group members are still members after a restart of the log, as with Kafka. Without
     /// it groups begin empty: right when the members end with the log.
     pub restore_group_members: bool,
-    /// How often retention and compaction look at every partition.
-    pub maintenance_interval: Duration,
+    /// How often compaction looks at every partition (`log.cleaner.backoff.ms`).
+    pub compaction_interval: Duration,
+    /// How often retention looks at every partition (`log.retention.check.interval.ms`).
+    pub retention_interval: Duration,
     /// Topics can be read and written only so long after CreateTopics was answered: a cluster
     /// takes its time too. Zero, but in tests.
     pub topic_readable_after: Duration,
@@ -99,7 +101,8 @@ impl Config {
             auto_create_topics: true,
             initial_rebalance_delay: Duration::ZERO,
             restore_group_members: true,
-            maintenance_interval: Duration::from_secs(10),
+            compaction_interval: Duration::from_secs(15),
+            retention_interval: Duration::from_secs(300),
             topic_readable_after: Duration::ZERO,
             clock: Clock::system(),
             seed: None,

@@ -29,6 +29,7 @@ mod handle;
 mod journal;
 mod log;
 mod server;
+mod transaction;
 
 pub use config::{Clock, Config, Fsync, Storage};
 pub use handle::{Handle, StartError, start};

@@ -24,13 +24,13 @@ fn main() -> ExitCode {
         }
     };
     // Where a person reads along, the program speaks for itself and logs say what went wrong.
-    logging::start(match cli.command {
+    let secrets = logging::start(match cli.command {
         Command::Quickstart(_) | Command::Transform(_) => Level::WARN,
         _ => Level::INFO,
     });
     match cli.command {
-        Command::Quickstart(args) => quickstart::run(&args).into(),
-        Command::Standalone(args) => standalone::run(&args).into(),
+        Command::Quickstart(args) => quickstart::run(&args, &secrets).into(),
+        Command::Standalone(args) => standalone::run(&args, &secrets).into(),
         Command::Transform(args) => transform::run(&args).into(),
         Command::Kafka(args) => kafka::run(&args).into(),
     }

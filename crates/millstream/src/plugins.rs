@@ -17,6 +17,9 @@ pub fn plugins() -> Plugins {
     for (class, make) in connect_transforms::predicates() {
         plugins.predicate(class, make);
     }
+    for (class, make) in connect_config_providers::config_providers() {
+        plugins.config_provider(class, *make);
+    }
     #[cfg(feature = "file")]
     plugins
         .source::<connector_file::FileStreamSourceConnector>()

@@ -9,11 +9,11 @@ use crate::exit::Exit;
 use crate::plugins::plugins;
 use crate::signals::{Signals, end_at_once};
 use connect_backing_store::FileOffsetBackingStore;
-use connect_config::{ConnectorFile, InitialState, Properties};
+use connect_config::{ConnectorFile, InitialState, Properties, Secrets};
 use connect_worker::worker_config;
 use connect_worker::{
-    ConnectorRequest, ConnectorTaskId, State, StatusListener, TargetState, Worker, WorkerConfig,
-    WorkerParts,
+    ConnectorRequest, ConnectorTaskId, Plugins, State, StatusListener, TargetState, Worker,
+    WorkerConfig, WorkerParts,
 };
 use kafka_client::client::Refresh;
 use kafka_client::settings::{self, AdminSettings, ClientKind};
@@ -30,9 +30,9 @@ use tracing::{debug, error, info, warn};
 const NO_KAFKA_SAID_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until a signal. Every failure has been logged when this returns.
-pub fn run(args: &StandaloneArgs) -> Exit {
+pub fn run(args: &StandaloneArgs, secrets: &Secrets) -> Exit {
     let begin = Instant::now();
-    on_two_runtimes(|data, signals| run_worker(args, data, signals, begin))
+    on_two_runtimes(|data, signals| run_worker(args, secrets, data, signals, begin))
 }
 
 /// Runs a future on the control runtime, with the data runtime and the signals that end it. Connectors have
@@ -69,16 +69,18 @@ pub fn on_two_runtimes<F: Future<Output = Exit>>(run: impl FnOnce(Handle, Signal
 
 async fn run_worker(
     args: &StandaloneArgs,
+    secrets: &Secrets,
     data: Handle,
     mut signals: Signals,
     begin: Instant,
 ) -> Exit {
-    let config = match read_worker(&args.worker) {
+    let plugins = plugins();
+    let config = match read_worker(&args.worker, &plugins, secrets) {
         Ok(config) => config,
         Err(message) => return fail(Exit::WorkerFailed, &message),
     };
     let opened = tokio::select! {
-        opened = open_worker(config, data) => opened,
+        opened = open_worker(config, plugins, data) => opened,
         () = signals.first() => return Exit::Success,
     };
     let (mut worker, requests) = match opened {
@@ -110,6 +112,7 @@ async fn run_worker(
 /// Fails: with a sentence that names the file or the broker.
 pub async fn open_worker(
     config: WorkerConfig,
+    plugins: Plugins,
     data: Handle,
 ) -> Result<(Worker, mpsc::UnboundedReceiver<ConnectorRequest>), String> {
     let offsets = FileOffsetBackingStore::open(&config.offset_storage_file)
@@ -118,7 +121,7 @@ pub async fn open_worker(
     info!(cluster_id = cluster, "connected to Kafka");
     Ok(Worker::new(WorkerParts {
         config,
-        plugins: Arc::new(plugins()),
+        plugins: Arc::new(plugins),
         offsets: Arc::new(offsets),
         connect: Arc::new(Client::connect),
         listener: Arc::new(LoggedStatus),
@@ -160,7 +163,7 @@ pub async fn serve(
     }
 }
 
-fn read_worker(path: &Path) -> Result<WorkerConfig, String> {
+fn read_worker(path: &Path, plugins: &Plugins, secrets: &Secrets) -> Result<WorkerConfig, String> {
     let shown = path.display();
     let bytes = std::fs::read(path)
         .map_err(|cause| format!("cannot read the worker configuration {shown}: {cause}"))?;
@@ -171,7 +174,12 @@ fn read_worker(path: &Path) -> Result<WorkerConfig, String> {
     for warning in worker_config::warnings(&properties, &is_client_key) {
         warn!(file = %shown, "{warning}");
     }
-    WorkerConfig::parse(&properties).map_err(|errors| format!("{shown}: {errors}"))
+    let (config, warnings) = WorkerConfig::read(&properties, plugins, secrets)
+        .map_err(|errors| format!("{shown}: {errors}"))?;
+    for warning in warnings {
+        warn!(file = %shown, "{warning}");
+    }
+    Ok(config)
 }
 
 /// Starts the connector that a file describes.

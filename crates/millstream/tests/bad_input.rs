@@ -85,12 +85,8 @@ fn a_wrong_worker_configuration_is_exit_code_2() -> Result<()> {
     let bad = setup.worker("x=\\u12")?;
     check(&setup, &[&bad], 2, "Malformed \\uxxxx encoding.")?;
     let providers = setup.worker("config.providers=file")?;
-    check(
-        &setup,
-        &[&providers],
-        2,
-        "config providers are not supported yet",
-    )?;
+    let expected = "Missing required configuration \"config.providers.file.class\" which has no default value.";
+    check(&setup, &[&providers], 2, expected)?;
     Ok(())
 }
 
@@ -207,7 +203,7 @@ fn a_wrong_connector_is_exit_code_3() -> Result<()> {
         &setup,
         &[&worker, &file],
         3,
-        "transforms are not supported yet",
+        "Class x could not be found",
     )?;
     let file =
         connector("name=c\nconnector.class=FileStreamSource\ntopic=t\nproducer.override.acks=2\n")?;

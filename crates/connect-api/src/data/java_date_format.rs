@@ -9,18 +9,23 @@
 //! Source: documentation of `SimpleDateFormat`, and what Java 17 answers.
 
 mod fields;
+mod fixed;
 mod names;
 mod read;
 mod week;
 mod write;
 
+use super::calendar::CivilTime;
 use fields::Century;
+use fixed::Template;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct JavaDateFormat {
     pattern: Box<str>,
     items: Box<[Item]>,
+    /// A shorter way for patterns of a fixed width.
+    template: Option<Template>,
     century: Century,
     resolution_ms: i64,
 }
@@ -93,6 +98,7 @@ impl JavaDateFormat {
         Ok(Self {
             pattern: pattern.into(),
             resolution_ms: finest.min().unwrap_or(i64::MAX),
+            template: Template::of(&items),
             items: items.into(),
             century: Century::around(now_ms),
         })
@@ -110,14 +116,18 @@ impl JavaDateFormat {
 
     /// The text of an instant in milliseconds since the epoch.
     pub fn format(&self, ms: i64) -> String {
-        let mut text = String::with_capacity(self.pattern.len() + 8);
+        let mut text = Vec::with_capacity(self.pattern.len() + 8);
         self.append(ms, &mut text);
-        text
+        String::from_utf8(text).expect("literals, names and digits are UTF-8")
     }
 
     /// Appends the text of an instant.
-    pub fn append(&self, ms: i64, out: &mut String) {
-        write::append(&self.items, ms, out);
+    pub fn append(&self, ms: i64, out: &mut Vec<u8>) {
+        let time = CivilTime::of_ms(ms);
+        match &self.template {
+            Some(template) if (1..=9999).contains(&time.date.year) => template.append(&time, out),
+            _ => write::append(&self.items, ms, &time, out),
+        }
     }
 
     /// The instant that a text names, in milliseconds since the epoch; `None` when it does not match the pattern.

@@ -122,6 +122,23 @@ impl Map {
         &mut self.values
     }
 
+    /// Takes the values out, for a plan that puts others in by [`Self::put_values`]. Until then the map is hollow.
+    pub fn take_values(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.values)
+    }
+
+    /// Keys and values in place of what there is.
+    ///
+    /// Panics: when there are not as many values as keys.
+    pub fn put_values(&mut self, keys: &Arc<Keys>, values: Vec<Value>) {
+        assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
+        // Counting the keys costs, and often they stay the same.
+        if !Arc::ptr_eq(&self.keys, keys) {
+            self.keys = keys.clone();
+        }
+        self.values = values;
+    }
+
     /// Keys and values, to be put together again by [`Map::of_shape`].
     pub fn into_parts(self) -> (Arc<Keys>, Vec<Value>) {
         (self.keys, self.values)

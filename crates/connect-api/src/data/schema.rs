@@ -158,6 +158,18 @@ impl Schema {
         }
     }
 
+    pub(super) fn is_static(&self) -> bool {
+        matches!(self.0, Handle::Static(_))
+    }
+
+    /// The same schema, which is never freed from now on.
+    pub(super) fn leaked(self) -> Self {
+        match self.0 {
+            Handle::Static(_) => self,
+            Handle::Shared(data) => Self(Handle::Static(Box::leak(Box::new(data)))),
+        }
+    }
+
     /// Whether both are the same schema in memory. Equal schemas may differ here.
     pub fn ptr_eq(&self, other: &Schema) -> bool {
         std::ptr::eq(self.data(), other.data())

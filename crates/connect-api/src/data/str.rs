@@ -1,4 +1,4 @@
-//! Text that is a slice of a shared buffer.
+//! Text that is a slice of a shared buffer, or so short that it needs none.
 
 use bytes::Bytes;
 use std::borrow::Borrow;
@@ -6,28 +6,40 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
-/// UTF-8 text as a slice of a shared buffer: cloning and slicing count a reference and copy nothing.
+/// UTF-8 text as a slice of a shared buffer: cloning and slicing count a reference and copy nothing. A short text that
+/// is made of a `str` lies in the value itself: it takes no allocation, and its clones count nothing.
 ///
 /// A text that came from Kafka keeps the fetched buffer alive for as long as it lives; copy it
 /// (`Str::from(text.to_string())`) before keeping it for long.
-#[derive(Clone, Default)]
-pub struct Str(Bytes);
+#[derive(Clone)]
+pub struct Str(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Shared(Bytes),
+    Inline { length: u8, bytes: [u8; INLINE_MAX] },
+}
+
+/// As many bytes as fit without making the value larger.
+const INLINE_MAX: usize = 23;
+
+const _: () = assert!(size_of::<Str>() == size_of::<Bytes>());
 
 impl Str {
     /// The empty text.
     pub const fn new() -> Self {
-        Self(Bytes::new())
+        Self(Repr::Shared(Bytes::new()))
     }
 
     /// A text of the program itself. Costs nothing, also when cloned.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(Repr::Shared(Bytes::from_static(text.as_bytes())))
     }
 
     /// Takes bytes that must be UTF-8; gives them back when they are not.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Bytes> {
         match std::str::from_utf8(&bytes) {
-            Ok(_) => Ok(Self(bytes)),
+            Ok(_) => Ok(Self(Repr::Shared(bytes))),
             Err(_) => Err(bytes),
         }
     }
@@ -46,24 +58,57 @@ impl Str {
     /// `bytes` must be UTF-8.
     pub unsafe fn from_utf8_unchecked(bytes: Bytes) -> Self {
         debug_assert!(std::str::from_utf8(&bytes).is_ok());
-        Self(bytes)
+        Self(Repr::Shared(bytes))
     }
 
     pub fn as_str(&self) -> &str {
         // SAFETY: every constructor checked that the bytes are UTF-8, and they never change.
-        unsafe { std::str::from_utf8_unchecked(&self.0) }
+        unsafe { std::str::from_utf8_unchecked(self.raw()) }
     }
 
-    /// The bytes, sharing the buffer.
+    #[inline]
+    fn raw(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Shared(bytes) => bytes,
+            Repr::Inline { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+        }
+    }
+
+    /// The text in the value itself; `None` when it is too long.
+    #[inline]
+    pub(super) fn inline(text: &str) -> Option<Self> {
+        let mut bytes = [0; INLINE_MAX];
+        bytes
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        let length = text.len() as u8;
+        Some(Self(Repr::Inline { length, bytes }))
+    }
+
+    /// The bytes, sharing the buffer. Those of a short text that lies in the value are copied.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        match self.0 {
+            Repr::Shared(bytes) => bytes,
+            Repr::Inline { .. } => Bytes::copy_from_slice(self.raw()),
+        }
     }
 
     /// `part`, which must be a part of this very text, as a text that shares its buffer.
     ///
     /// Panics: when `part` lies elsewhere in memory.
     pub fn slice_ref(&self, part: &str) -> Self {
-        Self(self.0.slice_ref(part.as_bytes()))
+        match &self.0 {
+            Repr::Shared(bytes) => Self(Repr::Shared(bytes.slice_ref(part.as_bytes()))),
+            Repr::Inline { .. } => {
+                let own = self.as_bytes().as_ptr_range();
+                let other = part.as_bytes().as_ptr_range();
+                assert!(
+                    own.start <= other.start && other.end <= own.end,
+                    "a part of this text"
+                );
+                Self::from(part)
+            }
+        }
     }
 }
 
@@ -98,6 +143,12 @@ fn replace_malformed(bytes: &[u8]) -> String {
     text
 }
 
+impl Default for Str {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Deref for Str {
     type Target = str;
     fn deref(&self) -> &str {
@@ -119,19 +170,20 @@ impl AsRef<str> for Str {
 
 impl From<String> for Str {
     fn from(text: String) -> Self {
-        Self(Bytes::from(text))
+        Self::inline(&text).unwrap_or_else(|| Self(Repr::Shared(Bytes::from(text))))
     }
 }
 
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        let shared = || Self(Repr::Shared(Bytes::copy_from_slice(text.as_bytes())));
+        Self::inline(text).unwrap_or_else(shared)
     }
 }
 
 impl PartialEq for Str {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.raw() == other.raw()
     }
 }
 
@@ -182,6 +234,20 @@ impl fmt::Debug for Str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_texts_lie_in_the_value() {
+        for length in [0, 1, 22, 23, 24, 100] {
+            let text = "x".repeat(length);
+            let made = Str::from(text.as_str());
+            assert_eq!(made, text.as_str());
+            assert_eq!(made.clone(), Str::from(text.clone()));
+            assert_eq!(made.slice_ref(&made[length / 2..]), &text[length / 2..]);
+            let inside = matches!(made.0, Repr::Inline { .. });
+            assert_eq!(inside, length <= INLINE_MAX);
+            assert_eq!(made.into_bytes(), text.as_bytes());
+        }
+    }
 
     /// What `new String(bytes, UTF_8)` of OpenJDK 17 answers.
     #[test]

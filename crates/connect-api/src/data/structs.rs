@@ -64,6 +64,18 @@ impl Struct {
         self.schema = schema;
     }
 
+    /// Takes the values out, for a plan that puts others in by [`Self::put_values`]. Until then the struct is hollow.
+    pub fn take_values(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.values).into_vec()
+    }
+
+    /// Schema and values in place of what there is. For plans; the caller keeps the values valid.
+    ///
+    /// Panics: when there are not as many values as fields.
+    pub fn put_values(&mut self, schema: Schema, values: Vec<Value>) {
+        *self = Self::of_values(schema, values);
+    }
+
     pub fn into_values(self) -> Vec<Value> {
         self.values.into_vec()
     }

@@ -124,6 +124,11 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     };
     let root = parser.alternation()?;
     if parser.peek() == Some(')') {
+        if parser.at == 0 {
+            // Java points before the text, which it does not print.
+            let message = format!("Unmatched closing ')'\n{pattern}");
+            return Err(JavaRegexError::new(message));
+        }
         return parser.fail("Unmatched closing ')'");
     }
     Ok(Parsed {
@@ -271,7 +276,8 @@ impl Parser<'_> {
                     self.at += 1;
                     return self.fail(format!("Dangling meta character '{c}'"));
                 }
-                '{' => return self.illegal_repetition(),
+                // Java repeats nothing here.
+                '{' => Node::Empty,
                 _ => {
                     self.at += 1;
                     Node::Set(self.literal(c))
@@ -370,7 +376,7 @@ impl Parser<'_> {
     }
 
     fn illegal_repetition<T>(&self) -> Result<T> {
-        self.fail_at("Illegal repetition", self.at)
+        self.fail_at("Illegal repetition", self.at + 1)
     }
 
     /// What begins with `(`; `None` when it only sets flags.
@@ -401,11 +407,14 @@ impl Parser<'_> {
                         captures = true;
                         self.names.push((name, self.group_count + 1));
                     }
-                    None => return self.fail("Unknown look-behind group"),
+                    None => {
+                        let what = "capturing group name does not start with a Latin letter";
+                        return self.fail_at(what, self.at);
+                    }
                 },
                 Some('$' | '@') => return self.fail("Unknown group type"),
-                _ => {
-                    self.at -= 1;
+                modifier => {
+                    self.at -= usize::from(modifier.is_some());
                     self.inline_flags()?;
                     match self.take_raw() {
                         Some(')') => {
@@ -413,7 +422,8 @@ impl Parser<'_> {
                             return Ok(None);
                         }
                         Some(':') => {}
-                        _ => return self.fail("Unknown inline modifier"),
+                        Some(_) => return self.fail("Unknown inline modifier"),
+                        None => return self.fail_at("Unknown inline modifier", self.at),
                     }
                 }
             }

@@ -2,11 +2,41 @@
 //!
 //! Lives here: plans for schemas and for shapes of maps. What a path leads through and is not there is made.
 
-use super::{Insertion, SOURCES, Source};
+use super::{Insertion, Source};
 use crate::plan::{SchemaPlans, ShapePlans, keys_of};
 use connect_api::data::{Keys, Map, Schema, SchemaBuilder, Str, Struct, Type, Value};
 use connect_api::{ConnectError, Result};
 use std::sync::Arc;
+
+/// What a record has to put into new fields.
+pub struct Inserted<'a> {
+    pub topic: &'a Str,
+    pub partition: Option<i32>,
+    pub offset: i64,
+    pub timestamp: Option<i64>,
+    pub fixed: &'a Str,
+}
+
+impl Inserted<'_> {
+    /// Null where the record has none. Without schema a timestamp is a number.
+    #[inline]
+    fn value(&self, source: Source, timestamp: fn(i64) -> Value) -> Value {
+        match source {
+            Source::Topic => Value::String(self.topic.clone()),
+            Source::Partition => self.partition.map_or(Value::Null, Value::Int32),
+            Source::Offset => Value::Int64(self.offset),
+            Source::Timestamp => self.timestamp.map_or(Value::Null, timestamp),
+            Source::Static => Value::String(self.fixed.clone()),
+        }
+    }
+
+    /// Which values there are, as [`bit`]s.
+    fn present(&self) -> u8 {
+        let always = bit(Source::Topic) | bit(Source::Offset) | bit(Source::Static);
+        let partition = self.partition.map_or(0, |_| bit(Source::Partition));
+        always | partition | self.timestamp.map_or(0, |_| bit(Source::Timestamp))
+    }
+}
 
 #[derive(Default)]
 pub struct Places {
@@ -47,15 +77,17 @@ impl Places {
 
     pub fn of_schema(&mut self, schema: &Schema) -> Result<&StructPlan> {
         let (root, replace_null) = (&self.root, self.replace_null);
-        let plan = self
-            .structs
-            .get(schema, |schema| StructPlan::new(root, schema, replace_null))?;
+        let plan = self.structs.get(schema, |schema| {
+            let mut plan = StructPlan::new(root, schema, replace_null)?;
+            plan.schema = plan.schema.interned();
+            Ok(plan)
+        })?;
         Ok(plan)
     }
 
     /// Puts the values that there are; those that are null are left out.
-    pub fn put_into_map(&mut self, map: &mut Map, values: &mut [Value; SOURCES]) -> Result<()> {
-        self.root.put_into_map(map, values)
+    pub fn put_into_map(&mut self, map: &mut Map, inserted: &Inserted<'_>) -> Result<()> {
+        self.root.put_into_map(map, inserted)
     }
 }
 
@@ -158,12 +190,10 @@ impl StructPlan {
         })
     }
 
-    pub fn run(&self, fields: &mut Struct, values: &mut [Value; SOURCES]) -> Result<()> {
-        let all = fields.values().len() + self.added.len();
-        let mut new_values = Vec::with_capacity(all);
-        new_values.extend(fields.values_mut().iter_mut().map(std::mem::take));
+    pub fn run(&self, fields: &mut Struct, inserted: &Inserted<'_>) -> Result<()> {
+        let values = fields.values_mut();
         for (index, default) in &self.nulls {
-            let value = &mut new_values[*index];
+            let value = &mut values[*index];
             if !value.is_null() {
                 continue;
             }
@@ -173,22 +203,24 @@ impl StructPlan {
             }
         }
         for (index, plan) in &self.inside {
-            if let Value::Struct(fields) = &mut new_values[*index] {
-                plan.run(fields, values)?;
+            if let Value::Struct(fields) = &mut values[*index] {
+                plan.run(fields, inserted)?;
             }
         }
+        let mut values = fields.take_values();
+        values.reserve_exact(self.added.len());
         for added in &self.added {
-            new_values.push(match added {
-                Added::Field(source) => std::mem::take(&mut values[*source as usize]),
+            values.push(match added {
+                Added::Field(source) => inserted.value(*source, Value::Timestamp),
                 Added::Struct(plan) => {
                     let empty = SchemaBuilder::structure().build()?;
                     let mut fields = Struct::new(empty)?;
-                    plan.run(&mut fields, values)?;
+                    plan.run(&mut fields, inserted)?;
                     Value::Struct(fields)
                 }
             });
         }
-        *fields = Struct::of_values(self.schema.clone(), new_values);
+        fields.put_values(self.schema.clone(), values);
         Ok(())
     }
 }
@@ -234,13 +266,9 @@ fn bit(source: Source) -> u8 {
 }
 
 impl Node {
-    fn put_into_map(&mut self, map: &mut Map, values: &mut [Value; SOURCES]) -> Result<()> {
+    fn put_into_map(&mut self, map: &mut Map, inserted: &Inserted<'_>) -> Result<()> {
         let Self { entries, shapes } = self;
-        let present = values
-            .iter()
-            .enumerate()
-            .filter(|(_, value)| !value.is_null())
-            .fold(0, |present, (i, _)| present | 1 << i);
+        let present = inserted.present();
         let shapes = shapes.get(map.shared_keys(), |_| Ok(Shapes::default()))?;
         let known = shapes.known.iter().position(|(with, _)| *with == present);
         let at = known.unwrap_or_else(|| {
@@ -249,14 +277,17 @@ impl Node {
             shapes.known.len() - 1
         });
         let shape = &shapes.known[at].1;
-        let (_, mut all) = std::mem::take(map).into_parts();
-        all.reserve_exact(shape.keys.as_slice().len() - all.len());
+        let before = map.len();
+        let mut all = map.take_values();
+        all.reserve_exact(shape.keys.as_slice().len() - before);
         all.resize_with(shape.keys.as_slice().len(), || Value::Null);
+        map.put_values(&shape.keys, all);
+        let all = map.values_mut();
         for (entry, place) in entries.iter_mut().zip(&shape.places) {
             let Some(place) = place else { continue };
             let slot = &mut all[*place];
             match &mut entry.what {
-                What::Field(source, _) => *slot = std::mem::take(&mut values[*source as usize]),
+                What::Field(source, _) => *slot = inserted.value(*source, Value::Int64),
                 What::Inside(node) => {
                     if slot.is_null() {
                         *slot = Value::Map(Map::new());
@@ -264,11 +295,10 @@ impl Node {
                     let Value::Map(inner) = slot else {
                         return Err(no_place(&entry.name, slot.java_class()));
                     };
-                    node.put_into_map(inner, values)?;
+                    node.put_into_map(inner, inserted)?;
                 }
             }
         }
-        *map = Map::of_shape(shape.keys.clone(), all);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::operate::class_of;
 use connect_api::data::calendar::{MS_PER_DAY, time_of_day};
 use connect_api::data::java_date_format::JavaDateFormat;
-use connect_api::data::{Schema, SchemaBuilder, Str, Type, Value, logical};
+use connect_api::data::{Schema, SchemaBuilder, StrBuffer, Type, Value, logical};
 use connect_api::{ConnectError, Result};
 use connect_config::ConfigEnum;
 
@@ -129,7 +129,7 @@ pub struct Conversion {
 impl Conversion {
     /// Converts a value in place. It is not null.
     #[inline]
-    pub fn convert(&self, source: Source, value: &mut Value) -> Result<()> {
+    pub fn convert(&self, source: Source, value: &mut Value, texts: &mut StrBuffer) -> Result<()> {
         let ms = self.to_ms(source, value)?;
         *value = match self.target {
             Target::Timestamp => Value::Timestamp(ms),
@@ -138,7 +138,7 @@ impl Conversion {
             Target::Unix => Value::Int64(self.precision.of_ms(ms)),
             Target::String => {
                 let format = self.format.as_ref().ok_or_else(no_format)?;
-                Value::String(Str::from(format.format(ms)))
+                Value::String(texts.text(|out| format.append(ms, out)))
             }
         };
         Ok(())

@@ -11,7 +11,7 @@ pub mod topic;
 pub mod transform;
 
 use connect_backing_store::{MemoryOffsetBackingStore, OffsetBackingStore};
-use connect_config::Properties;
+use connect_config::{Properties, Secrets};
 use connect_worker::{
     ConnectorRequest, ConnectorTaskId, Plugins, State, StatusListener, TargetState, Worker,
     WorkerConfig, WorkerParts,
@@ -20,7 +20,7 @@ use kafka_client::admin::{NewTopic, Validate};
 use kafka_client::producer::{Producer, Record, Token};
 use kafka_client::settings::{AdminSettings, ProducerSettings};
 use kafka_client::{Admin, Client, TopicPartition};
-use plugins::{ScriptedSink, ScriptedSource, Shared};
+use plugins::{ScriptedConfigProvider, ScriptedSink, ScriptedSource, Shared};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
@@ -96,6 +96,9 @@ impl Bench {
         plugins.transformation("test.ScriptedTransform", || {
             Box::<transform::ScriptedTransform>::default()
         });
+        plugins.config_provider("test.ScriptedConfigProvider", || {
+            Box::<ScriptedConfigProvider>::default()
+        });
         let (sender, states) = watch::channel(Vec::new());
         let data = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -104,7 +107,9 @@ impl Bench {
             .expect("a runtime");
         let offsets = Arc::new(MemoryOffsetBackingStore::default());
         let (worker, requests) = Worker::new(WorkerParts {
-            config: WorkerConfig::parse(&config).expect("a worker's configuration"),
+            config: WorkerConfig::read(&config, &plugins, &Secrets::default())
+                .expect("a worker's configuration")
+                .0,
             plugins: Arc::new(plugins),
             offsets: offsets.clone(),
             connect: Arc::new(Client::connect),

@@ -8,9 +8,9 @@
 use connect_api::connector::{Connector, ConnectorHandle};
 use connect_api::data::{Map, Schema, Value};
 use connect_api::{
-    ConnectError, ConnectRecord, Offsets, Plugin, RecordMetadata, Result, SinkConnector,
-    SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset, SourcePartition,
-    SourceRecord, SourceTask, SourceTaskContext, TopicPartition, async_trait,
+    ConfigData, ConfigProvider, ConnectError, ConnectRecord, Offsets, Plugin, RecordMetadata,
+    Result, SinkConnector, SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset,
+    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, TopicPartition, async_trait,
 };
 use connect_config::{ConfigDef, Properties};
 use std::collections::{BTreeMap, VecDeque};
@@ -413,4 +413,39 @@ fn numbers(partitions: &[TopicPartition]) -> String {
         .collect();
     numbers.sort();
     numbers.join(" ")
+}
+
+/// What a config provider knows by its paths.
+static PROVIDED: Mutex<BTreeMap<String, BTreeMap<String, String>>> = Mutex::new(BTreeMap::new());
+
+/// Sets what the config provider knows under a path. A key `ttl` is how long it is good, in milliseconds.
+pub fn provide(path: &str, data: &[(&str, &str)]) {
+    let data = data
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()));
+    PROVIDED
+        .lock()
+        .unwrap()
+        .insert(path.to_string(), data.collect());
+}
+
+#[derive(Default)]
+pub struct ScriptedConfigProvider;
+
+impl ConfigProvider for ScriptedConfigProvider {
+    fn configure(&mut self, _: &Properties) -> Result<()> {
+        Ok(())
+    }
+
+    fn get(&self, path: &str, _: Option<&[&str]>) -> Result<ConfigData> {
+        let provided = PROVIDED.lock().unwrap();
+        let Some(data) = provided.get(path) else {
+            return Err(ConnectError::config(format!("no secrets under {path}")));
+        };
+        let ttl = data.get("ttl").and_then(|ttl| ttl.parse().ok());
+        Ok(ConfigData {
+            data: data.clone(),
+            ttl: ttl.map(std::time::Duration::from_millis),
+        })
+    }
 }

@@ -20,9 +20,10 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::partitions::UNKNOWN;
-use super::{Call, Refused, refused, text};
+use super::{Call, Refused, each_once, refused, text};
 use crate::broker::NODE_ID;
-use crate::broker::topic_config::{BadConfig, Change, KEYS, Key, TopicOverrides};
+use crate::broker::topic_config::{BadConfig, Change, KEYS, Key, Kind, TopicOverrides};
+use crate::config::Storage;
 
 /// Kafka's `ConfigResource.Type`.
 mod resource {
@@ -33,8 +34,9 @@ mod resource {
     pub(super) const GROUP: i8 = 32;
 }
 
-/// Kafka's `ConfigSource`: set on the topic, or a default.
+/// Kafka's `ConfigSource`: set on the topic, at the start of the broker, or a default.
 const DYNAMIC_TOPIC: i8 = 1;
+const STATIC_BROKER: i8 = 4;
 const DEFAULT: i8 = 5;
 
 pub(super) fn source_of(overrides: &TopicOverrides, key: &Key) -> i8 {
@@ -60,7 +62,10 @@ pub(super) fn describe_configs(
                 .with_error_message(text(refused.message)),
         }
     };
-    DescribeConfigsResponse::default().with_results(request.resources.iter().map(result).collect())
+    let resources = each_once(request.resources, |asked| {
+        (asked.resource_type, asked.resource_name.clone())
+    });
+    DescribeConfigsResponse::default().with_results(resources.iter().map(result).collect())
 }
 
 fn described(
@@ -72,8 +77,10 @@ fn described(
     match asked.resource_type {
         resource::TOPIC => {}
         resource::BROKER | resource::BROKER_LOGGER => {
-            return if name.is_empty() || name == NODE_ID.to_string() {
+            return if name.is_empty() || asked.resource_type == resource::BROKER_LOGGER {
                 Ok(Vec::new())
+            } else if name == NODE_ID.to_string() {
+                Ok(of_broker(call, asked))
             } else {
                 let message = format!(
                     "Unexpected broker id, expected {NODE_ID} or empty string, but received {name}"
@@ -121,6 +128,56 @@ fn described(
             .with_documentation(None)
     };
     Ok(KEYS.iter().filter(wanted).map(described).collect())
+}
+
+/// What this broker was told at its start, under Kafka's names. None of it can be changed.
+fn of_broker(
+    call: &Call<'_>,
+    asked: &DescribeConfigsResource,
+) -> Vec<DescribeConfigsResourceResult> {
+    let config = &call.broker.config;
+    let directory = match &config.storage {
+        Storage::Directory(path) => path.display().to_string(),
+        Storage::Memory => "memory".to_owned(),
+    };
+    let initial_delay_ms = config.initial_rebalance_delay.as_millis();
+    let values = [
+        (
+            "auto.create.topics.enable",
+            Kind::Boolean,
+            config.auto_create_topics.to_string(),
+        ),
+        ("broker.id", Kind::Int, NODE_ID.to_string()),
+        ("default.replication.factor", Kind::Int, "1".to_owned()),
+        (
+            "group.initial.rebalance.delay.ms",
+            Kind::Int,
+            initial_delay_ms.to_string(),
+        ),
+        ("log.dirs", Kind::Text, directory),
+        (
+            "num.partitions",
+            Kind::Int,
+            config.default_partitions.to_string(),
+        ),
+    ];
+    let wanted = |name: &str| match &asked.configuration_keys {
+        Some(names) if !names.is_empty() => names.iter().any(|wanted| wanted.as_str() == name),
+        _ => true,
+    };
+    values
+        .into_iter()
+        .filter(|(name, ..)| wanted(name))
+        .map(|(name, kind, value)| {
+            DescribeConfigsResourceResult::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(text(value))
+                .with_read_only(true)
+                .with_config_source(STATIC_BROKER)
+                .with_config_type(kind as i8)
+                .with_documentation(None)
+        })
+        .collect()
 }
 
 pub(super) fn alter_configs(

@@ -3,11 +3,15 @@
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
-use kafka_protocol::messages::{ApiKey, BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+use kafka_protocol::messages::{
+    ApiKey, BrokerId, DescribeGroupsRequest, DescribeTransactionsRequest, FindCoordinatorRequest,
+    FindCoordinatorResponse, OffsetFetchRequest, TxnOffsetCommitRequest,
+};
 
-use super::{Call, Unanswerable, text};
+use super::{Call, Unanswerable, each_once, text};
 use crate::broker::{Caller, NODE_ID};
 use crate::group::Answer;
+use crate::transaction;
 
 /// Kinds of coordinators.
 mod kind {
@@ -62,22 +66,27 @@ pub(super) fn find_coordinator(
 /// What the group coordinator answers; the connection waits with it.
 pub(super) async fn group(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswerable> {
     let broker = call.broker;
-    let caller = Caller {
-        version: call.version,
-        client_id: call.client_id.as_str(),
-        client_host: &call.peer.host,
+    let caller = call.caller();
+    let body = match call.api {
+        // Parts of these stay as long as the group does: they shall not keep the whole buffer of
+        // the connection.
+        ApiKey::JoinGroup | ApiKey::SyncGroup => Bytes::copy_from_slice(&body),
+        _ => body,
     };
     macro_rules! let_decide {
-        ($method:ident) => {{
-            let request = call.decode(body)?;
-            let run = broker.coordinate(caller, |groups, call, effects| {
+        ($method:ident) => {
+            let_decide!($method, of call.decode(body)?)
+        };
+        ($method:ident, of $request:expr) => {{
+            let request = $request;
+            let run = broker.coordinate(caller, |groups, _, call, effects| {
                 groups.$method(call, &request, effects);
             });
             run.await
         }};
         ($method:ident, with topics) => {{
             let request = call.decode(body)?;
-            let run = broker.coordinate(caller, |groups, call, effects| {
+            let run = broker.coordinate(caller, |groups, _, call, effects| {
                 groups.$method(call, &request, broker.as_ref(), effects);
             });
             run.await
@@ -89,11 +98,32 @@ pub(super) async fn group(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswe
         ApiKey::Heartbeat => let_decide!(heartbeat),
         ApiKey::LeaveGroup => let_decide!(leave_group),
         ApiKey::OffsetCommit => let_decide!(offset_commit, with topics),
-        ApiKey::OffsetFetch => let_decide!(offset_fetch),
+        ApiKey::OffsetFetch => {
+            let mut request: OffsetFetchRequest = call.decode(body)?;
+            request.groups = each_once(request.groups, |group| group.group_id.clone());
+            let_decide!(offset_fetch, of request)
+        }
         ApiKey::OffsetDelete => let_decide!(offset_delete, with topics),
         ApiKey::DeleteGroups => let_decide!(delete_groups),
-        ApiKey::DescribeGroups => let_decide!(describe_groups),
+        ApiKey::DescribeGroups => {
+            let mut request: DescribeGroupsRequest = call.decode(body)?;
+            request.groups = each_once(request.groups, Clone::clone);
+            let_decide!(describe_groups, of request)
+        }
         ApiKey::ListGroups => let_decide!(list_groups),
+        ApiKey::TxnOffsetCommit => {
+            let request: TxnOffsetCommitRequest = call.decode(body)?;
+            let run = broker.coordinate(caller, |groups, transactions, call, effects| {
+                let permission = transactions.may_commit_offsets(
+                    &request.transactional_id,
+                    request.producer_id.0,
+                    request.producer_epoch,
+                    &request.group_id,
+                );
+                groups.txn_offset_commit(call, &request, permission, broker.as_ref(), effects);
+            });
+            run.await
+        }
         other => return Err(Unanswerable::UnknownApi { key: other as i16 }),
     };
     match answer.ok_or(Unanswerable::Stopping)? {
@@ -108,5 +138,58 @@ pub(super) async fn group(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswe
         Answer::DeleteGroups(response) => call.encode(&response),
         Answer::DescribeGroups(response) => call.encode(&response),
         Answer::ListGroups(response) => call.encode(&response),
+    }
+}
+
+/// What the transaction coordinator answers, at once.
+pub(super) fn transaction(call: &Call<'_>, body: Bytes) -> Result<Bytes, Unanswerable> {
+    let broker = call.broker;
+    let caller = call.caller();
+    macro_rules! let_decide {
+        ($method:ident) => {{
+            let request = call.decode(body)?;
+            broker.decide_transaction(caller, |transactions, call, effects| {
+                transactions.$method(call, &request, effects);
+            })
+        }};
+        ($method:ident, with topics) => {{
+            let request = call.decode(body)?;
+            broker.decide_transaction(caller, |transactions, call, effects| {
+                transactions.$method(call, &request, broker.as_ref(), effects);
+            })
+        }};
+    }
+    let answer = match call.api {
+        ApiKey::InitProducerId => let_decide!(init_producer_id),
+        ApiKey::AddPartitionsToTxn => let_decide!(add_partitions_to_txn, with topics),
+        ApiKey::AddOffsetsToTxn => let_decide!(add_offsets_to_txn),
+        ApiKey::EndTxn => let_decide!(end_txn),
+        ApiKey::ListTransactions => let_decide!(list_transactions),
+        ApiKey::DescribeTransactions => {
+            let mut request: DescribeTransactionsRequest = call.decode(body)?;
+            request.transactional_ids = each_once(request.transactional_ids, Clone::clone);
+            broker.decide_transaction(caller, |transactions, call, effects| {
+                transactions.describe_transactions(call, &request, effects);
+            })
+        }
+        other => return Err(Unanswerable::UnknownApi { key: other as i16 }),
+    };
+    match answer.ok_or(Unanswerable::Unfinished)? {
+        transaction::Answer::InitProducerId(response) => call.encode(&response),
+        transaction::Answer::AddPartitionsToTxn(response) => call.encode(&response),
+        transaction::Answer::AddOffsetsToTxn(response) => call.encode(&response),
+        transaction::Answer::EndTxn(response) => call.encode(&response),
+        transaction::Answer::ListTransactions(response) => call.encode(&response),
+        transaction::Answer::DescribeTransactions(response) => call.encode(&response),
+    }
+}
+
+impl Call<'_> {
+    fn caller(&self) -> Caller<'_> {
+        Caller {
+            version: self.version,
+            client_id: self.client_id.as_str(),
+            client_host: &self.peer.host,
+        }
     }
 }

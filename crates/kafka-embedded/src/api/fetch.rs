@@ -150,7 +150,7 @@ fn read_once(
     limit: usize,
     answer: &mut Answer,
 ) -> Result<(), ReadError> {
-    let (plan, end, stable, start, aborted) = {
+    let (plan, end, stable, start, may_overlap) = {
         let log = partition.log();
         let (start, end) = (log.start_offset(), log.end_offset());
         if !(start..=end).contains(&asked.fetch_offset) {
@@ -159,12 +159,8 @@ fn read_once(
         let stable = log.last_stable_offset();
         let visible = if committed { stable } else { end };
         let plan = partition.plan_read(&log, asked.fetch_offset, visible);
-        // Of all that may be read: what is beyond the answer is sorted out below.
-        let aborted = match &plan {
-            Some(_) if committed => log.aborted_between(asked.fetch_offset, visible),
-            _ => Vec::new(),
-        };
-        (plan, end, stable, start, aborted)
+        let may_overlap = committed && log.producers().has_aborted_behind(asked.fetch_offset);
+        (plan, end, stable, start, may_overlap)
     };
     let out = &mut answer.bytes;
     out.put_i32(asked.partition);
@@ -178,7 +174,7 @@ fn read_once(
     let at_least_one = answer.records_bytes == 0;
     let mut bytes = 0;
     match plan.filter(|_| room > 0 || at_least_one) {
-        Some(plan) if aborted.is_empty() => {
+        Some(plan) if !may_overlap => {
             put_aborted(out, committed, &[]);
             bytes = put_records(call, out, |out| {
                 let most = room.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
@@ -194,9 +190,10 @@ fn read_once(
             let read = plan
                 .read(most, at_least_one, &mut records)
                 .map_err(ReadError::Io)?;
-            let overlapping: Vec<_> = aborted
-                .into_iter()
-                .filter(|aborted| aborted.first_offset < read.next_offset)
+            let overlapping: Vec<_> = partition
+                .log()
+                .producers()
+                .aborted_between(asked.fetch_offset, read.next_offset)
                 .collect();
             put_aborted(out, committed, &overlapping);
             bytes = note(partition, read);

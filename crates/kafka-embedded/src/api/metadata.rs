@@ -10,8 +10,8 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
 use uuid::Uuid;
 
-use super::Call;
 use super::topics::name_error;
+use super::{Call, each_once};
 use crate::broker::topic_config::TopicOverrides;
 use crate::broker::{NODE_ID, Topic};
 
@@ -20,7 +20,7 @@ pub(super) fn metadata(call: &Call<'_>, request: MetadataRequest) -> MetadataRes
         // Version 0 asks for all with an empty list, later ones with null.
         None => all(call),
         Some(wanted) if wanted.is_empty() && call.version == 0 => all(call),
-        Some(wanted) => wanted
+        Some(wanted) => each_once(wanted, |topic| (topic.topic_id, topic.name.clone()))
             .iter()
             .map(|topic| one(call, topic, request.allow_auto_topic_creation))
             .collect(),

@@ -17,6 +17,8 @@ mod partitions;
 mod produce;
 mod topics;
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -56,6 +58,8 @@ pub(crate) enum Unanswerable {
         version: i16,
         cause: String,
     },
+    #[error("a transaction could not be ended yet, because its markers could not be written")]
+    Unfinished,
     #[error("the log is stopping")]
     Stopping,
     #[error("a produce request without an answer (acks=0) failed")]
@@ -171,7 +175,14 @@ async fn dispatch(call: &Call<'_>, body: Bytes) -> Result<Option<Bytes>, Unanswe
         | ApiKey::DescribeGroups
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups
-        | ApiKey::OffsetDelete => coordination::group(call, body).await,
+        | ApiKey::OffsetDelete
+        | ApiKey::TxnOffsetCommit => coordination::group(call, body).await,
+        ApiKey::InitProducerId
+        | ApiKey::AddPartitionsToTxn
+        | ApiKey::AddOffsetsToTxn
+        | ApiKey::EndTxn
+        | ApiKey::ListTransactions
+        | ApiKey::DescribeTransactions => coordination::transaction(call, body),
         ApiKey::FindCoordinator => call.reply(body, coordination::find_coordinator),
         ApiKey::Metadata => call.reply(body, metadata::metadata),
         ApiKey::ApiVersions => call.reply(body, cluster::api_versions),
@@ -248,4 +259,13 @@ fn refused(error: ResponseError, message: impl Into<String>) -> Refused {
         code: error.code(),
         message: message.into(),
     }
+}
+
+/// Each once, in their order: what a client asks for twice is answered once where the answer may be
+/// long, so that its length is bounded by what there is.
+fn each_once<T, K: Eq + Hash>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = HashSet::new();
+    let mut items = items;
+    items.retain(|item| seen.insert(key(item)));
+    items
 }

@@ -1,6 +1,8 @@
 //! What happens to partitions: CreatePartitions, DeleteRecords, and what they hold:
 //! DescribeProducers, DescribeLogDirs.
 
+use std::collections::{HashMap, HashSet};
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -22,7 +24,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::topics::PARTITIONS_MAX;
-use super::{Call, Refused, refused, text};
+use super::{Call, Refused, each_once, refused, text};
 use crate::broker::{Broker, NODE_ID, Partition};
 use crate::config::Storage;
 
@@ -36,12 +38,12 @@ pub(super) fn create_partitions(
     call: &Call<'_>,
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
-    let twice = |topic: &CreatePartitionsTopic| {
-        let same = |other: &&CreatePartitionsTopic| other.name == topic.name;
-        request.topics.iter().filter(same).count() > 1
-    };
+    let mut times: HashMap<&TopicName, usize> = HashMap::new();
+    for topic in &request.topics {
+        *times.entry(&topic.name).or_default() += 1;
+    }
     let result = |topic: &CreatePartitionsTopic| {
-        let grown = if twice(topic) {
+        let grown = if times[&topic.name] > 1 {
             Err(refused(
                 ResponseError::InvalidRequest,
                 "Duplicate topic name.",
@@ -153,8 +155,9 @@ pub(super) fn describe_producers(
     request: DescribeProducersRequest,
 ) -> DescribeProducersResponse {
     let mut topics = Vec::new();
-    for topic in &request.topics {
+    for topic in each_once(request.topics, |topic| topic.name.clone()) {
         let known = call.broker.topic(topic.name.as_str());
+        let indexes = each_once(topic.partition_indexes, |index| *index);
         let partition = |index: &i32| {
             let response = PartitionResponse::default().with_partition_index(*index);
             match known.as_ref().and_then(|topic| topic.partition(*index)) {
@@ -168,7 +171,7 @@ pub(super) fn describe_producers(
         };
         let response = TopicResponse::default()
             .with_name(topic.name.clone())
-            .with_partitions(topic.partition_indexes.iter().map(partition).collect());
+            .with_partitions(indexes.iter().map(partition).collect());
         topics.push(response);
     }
     DescribeProducersResponse::default().with_topics(topics)
@@ -197,11 +200,17 @@ pub(super) fn describe_log_dirs(
     call: &Call<'_>,
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
-    let wanted = |name: &TopicName, index: i32| match &request.topics {
+    let asked = request.topics.as_ref().map(|topics| {
+        let mut asked: HashSet<(&TopicName, i32)> = HashSet::new();
+        for topic in topics {
+            let indexes = topic.partitions.iter();
+            asked.extend(indexes.map(|index| (&topic.topic, *index)));
+        }
+        asked
+    });
+    let wanted = |name: &TopicName, index: i32| match &asked {
         None => true,
-        Some(topics) => topics
-            .iter()
-            .any(|topic| topic.topic == *name && topic.partitions.contains(&index)),
+        Some(asked) => asked.contains(&(name, index)),
     };
     let mut topics = Vec::new();
     for topic in call.broker.topics() {

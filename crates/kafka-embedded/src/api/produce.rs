@@ -26,6 +26,7 @@ pub(super) async fn produce(
     request: ProduceRequest,
 ) -> Result<Option<Bytes>, Unanswerable> {
     let acks = request.acks;
+    let transactional_id = request.transactional_id.map(|id| id.0);
     let mut written = Vec::new();
     let mut failed = false;
     let mut responses = Vec::with_capacity(request.topic_data.len());
@@ -35,7 +36,14 @@ pub(super) async fn produce(
         for data in topic.partition_data {
             let index = data.index;
             let stored = if matches!(acks, -1..=1) {
-                append(call, known.as_ref(), index, data.records, &mut written)
+                append(
+                    call,
+                    known.as_ref(),
+                    index,
+                    data.records,
+                    transactional_id.as_deref(),
+                    &mut written,
+                )
             } else {
                 let message = format!("acks is {acks}, and may be -1, 0 or 1");
                 Err(refused(ResponseError::InvalidRequiredAcks, message))
@@ -92,6 +100,7 @@ fn append(
     topic: Option<&Arc<Topic>>,
     index: i32,
     records: Option<Bytes>,
+    transactional_id: Option<&str>,
     written: &mut Vec<Arc<Partition>>,
 ) -> Result<Stored, Refused> {
     let unknown = || refused(ResponseError::UnknownTopicOrPartition, UNKNOWN);
@@ -101,8 +110,29 @@ fn append(
     let rules = &configured.rules;
     let now_ms = call.broker.now_ms();
     let sound = validate(records.unwrap_or_default(), &rules.batch, now_ms).map_err(refusal)?;
-    let stored = store(&partition, &sound, rules, now_ms)
-        .map_err(|cause| append_error(topic, index, &cause))?;
+    let write = || store(&partition, &sound, rules, now_ms);
+    let stored = if sound.header.is_transactional() {
+        let Some(transactional_id) = transactional_id else {
+            let message = "a transactional batch comes with a transactional id";
+            return Err(refused(
+                ResponseError::TransactionalIdAuthorizationFailed,
+                message,
+            ));
+        };
+        let producer = sound.header.producer;
+        call.broker
+            .while_open(
+                transactional_id,
+                producer,
+                topic.name.as_str(),
+                index,
+                write,
+            )
+            .map_err(|error| refused(error, error.to_string()))?
+    } else {
+        write()
+    };
+    let stored = stored.map_err(|cause| append_error(topic, index, &cause))?;
     if !stored.appended.repeated {
         partition.changed();
         written.push(partition);

@@ -2,7 +2,7 @@
 //!
 //! Source: `ReplicationControlManager` and `Topic` in apache/kafka; messages are Kafka's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
@@ -61,13 +61,12 @@ pub(super) fn create_topics(call: &Call<'_>, request: CreateTopicsRequest) -> Cr
     for topic in &request.topics {
         *times.entry(&topic.name).or_default() += 1;
     }
-    let mut told = Vec::new();
+    let mut told = HashSet::new();
     let mut results = Vec::new();
     for topic in &request.topics {
         if times[&topic.name] > 1 {
             // Told once, however often it was named.
-            if !told.contains(&&topic.name) {
-                told.push(&topic.name);
+            if told.insert(&topic.name) {
                 let twice = refused(ResponseError::InvalidRequest, "Duplicate topic name.");
                 results.push(not_created(&topic.name, twice));
             }

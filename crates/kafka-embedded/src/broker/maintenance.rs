@@ -1,6 +1,6 @@
 //! What goes on beside requests: retention, compaction, fsync, a shorter journal.
 //!
-//! Lives here: two loops, over all partitions.
+//! Lives here: two loops over all partitions.
 //! Lives elsewhere: what is deleted or compacted (`crate::log`).
 //! Never here: a request.
 
@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::{error, info};
 
 use super::Broker;
@@ -19,24 +19,27 @@ use crate::log::CleanPlan;
 /// A producer's sequence on a partition is forgotten after this (`producer.id.expiration.ms`).
 const PRODUCER_EXPIRY_MS: i64 = 86_400_000;
 
-/// Ends only when it is dropped.
+/// Retention, compaction, a shorter journal. Ends only when it is dropped.
 pub(crate) async fn maintain_regularly(broker: Arc<Broker>) {
-    let mut ticks = tokio::time::interval(
-        broker
-            .config
-            .maintenance_interval
-            .max(Duration::from_millis(1)),
-    );
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut retention = regularly(broker.config.retention_interval);
+    let mut compaction = regularly(broker.config.compaction_interval);
     loop {
-        ticks.tick().await;
+        let work = tokio::select! {
+            _ = retention.tick() => Work::Retention,
+            _ = compaction.tick() => Work::Compaction,
+        };
         for topic in broker.topics() {
             for (index, partition) in topic.partitions().into_iter().enumerate() {
-                if let Err(cause) = maintain(&broker, &topic, &partition).await {
-                    error!(topic = topic.name.as_str(), partition = index, %cause, "retention or compaction failed; it is tried again");
+                let done = match work {
+                    Work::Retention => delete_old(&broker, &topic, index, &partition),
+                    Work::Compaction => compact(&broker, &topic, index, &partition).await,
+                };
+                if let Err(cause) = done {
+                    error!(topic = topic.name.as_str(), partition = index, %cause, "{work:?} failed; it is tried again");
                 }
             }
         }
+        broker.retry_stuck();
         if broker.journal().wants_rewrite()
             && let Err(cause) = broker.rewrite_journal()
         {
@@ -45,51 +48,80 @@ pub(crate) async fn maintain_regularly(broker: Arc<Broker>) {
     }
 }
 
-async fn maintain(broker: &Broker, topic: &Topic, partition: &Partition) -> io::Result<()> {
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Retention,
+    Compaction,
+}
+
+/// The first time is one interval from now.
+fn regularly(interval: Duration) -> Interval {
+    let interval = interval.max(Duration::from_millis(1));
+    let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn delete_old(
+    broker: &Broker,
+    topic: &Topic,
+    index: usize,
+    partition: &Partition,
+) -> io::Result<()> {
+    let now_ms = broker.now_ms();
+    let mut log = partition.log();
+    log.expire_producers(now_ms - PRODUCER_EXPIRY_MS);
+    let mut deleted = log.delete_below_start()?;
+    if let Some(retention) = &topic.configured().rules.retention {
+        deleted += log.delete_old(retention, now_ms)?;
+    }
+    if deleted > 0 {
+        info!(
+            topic = topic.name.as_str(),
+            partition = index,
+            segments = deleted,
+            start = log.start_offset(),
+            "old segments deleted"
+        );
+    }
+    Ok(())
+}
+
+async fn compact(
+    broker: &Broker,
+    topic: &Topic,
+    index: usize,
+    partition: &Partition,
+) -> io::Result<()> {
     let now_ms = broker.now_ms();
     let rules = topic.configured().rules;
-    let plan = {
-        let mut log = partition.log();
-        log.expire_producers(now_ms - PRODUCER_EXPIRY_MS);
-        let mut deleted = log.delete_below_start()?;
-        if let Some(retention) = &rules.retention {
-            deleted += log.delete_old(retention, now_ms)?;
-        }
-        if deleted > 0 {
-            info!(
-                topic = topic.name.as_str(),
-                segments = deleted,
-                start = log.start_offset(),
-                "old segments deleted"
-            );
-        }
-        match &rules.compaction {
-            Some(compaction) => log.plan_clean(compaction, now_ms)?,
-            None => None,
-        }
-    };
+    let on_disk = broker.root.is_some();
     let flush_due = partition
         .log()
         .unsynced_since_ms()
         .is_some_and(|since| now_ms.saturating_sub(since) >= rules.flush_ms);
     if flush_due {
         let stores = partition.log().take_unsynced();
-        blocking(broker.root.is_some(), move || {
+        blocking(on_disk, move || {
             stores.iter().try_for_each(|store| store.sync())
         })
         .await?;
     }
-    if let Some(plan) = plan {
-        let cleaned = blocking(broker.root.is_some(), move || CleanPlan::run(plan)).await?;
-        info!(
-            topic = topic.name.as_str(),
-            before_bytes = cleaned.bytes_before,
-            after_bytes = cleaned.bytes_after,
-            "partition compacted"
-        );
-        partition.log().install(cleaned)?;
-    }
-    Ok(())
+    let Some(compaction) = &rules.compaction else {
+        return Ok(());
+    };
+    let Some(plan) = partition.log().plan_clean(compaction, now_ms)? else {
+        return Ok(());
+    };
+    let cleaned = blocking(on_disk, move || CleanPlan::run(plan)).await?;
+    info!(
+        topic = topic.name.as_str(),
+        partition = index,
+        before_bytes = cleaned.bytes_before,
+        after_bytes = cleaned.bytes_after,
+        "partition compacted"
+    );
+    partition.log().install(cleaned)
 }
 
 /// Ends only when it is dropped; at once, when nothing is to be done regularly.
@@ -97,8 +129,7 @@ pub(crate) async fn flush_regularly(broker: Arc<Broker>) {
     let Fsync::Interval(interval) = broker.config.fsync else {
         return;
     };
-    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = regularly(interval);
     loop {
         ticks.tick().await;
         if let Err(cause) = broker.sync_all().await {

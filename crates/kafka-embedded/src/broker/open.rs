@@ -54,7 +54,6 @@ impl Broker {
                 cluster = Some(id.clone());
             }
         }
-        coordinators.resume();
         let cluster_id = cluster
             .clone()
             .unwrap_or_else(|| base64(&identities.next()));
@@ -77,6 +76,7 @@ impl Broker {
         for topic in topics.topics.values() {
             broker.recover_topic(topic)?;
         }
+        broker.resume_coordinators();
         broker.clear_deleted(&topics.deleted)?;
         if broker.journal().wants_rewrite() {
             broker.rewrite_journal()?;

@@ -64,10 +64,13 @@ impl Committer<'_> {
     }
 }
 
+/// The word on each partition of a topic.
+type TopicWords = (StrBytes, Vec<(i32, Result<(), Code>)>);
+
 /// What of a request may be kept, and the word on each of its partitions.
 pub(super) struct Sorted {
     pub(super) accepted: OffsetTable,
-    pub(super) words: Vec<(StrBytes, Vec<(i32, Result<(), Code>)>)>,
+    pub(super) words: Vec<TopicWords>,
 }
 
 /// One partition of a request.
@@ -182,7 +185,7 @@ pub(super) fn sort_txn_commit(
 
 impl Sorted {
     pub(super) fn commit_answer(self) -> Vec<OffsetCommitResponseTopic> {
-        let answered = |(topic, words): (StrBytes, Vec<(i32, Result<(), Code>)>)| {
+        let answered = |(topic, words): TopicWords| {
             let partitions = words.into_iter().map(|(partition, word)| {
                 OffsetCommitResponsePartition::default()
                     .with_partition_index(partition)
@@ -196,7 +199,7 @@ impl Sorted {
     }
 
     pub(super) fn txn_commit_answer(self) -> Vec<TxnOffsetCommitResponseTopic> {
-        let answered = |(topic, words): (StrBytes, Vec<(i32, Result<(), Code>)>)| {
+        let answered = |(topic, words): TopicWords| {
             let partitions = words.into_iter().map(|(partition, word)| {
                 TxnOffsetCommitResponsePartition::default()
                     .with_partition_index(partition)

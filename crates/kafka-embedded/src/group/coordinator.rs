@@ -28,9 +28,9 @@ use super::offsets::GroupOffsets;
 use super::overview;
 use super::state::{Membership, Step};
 use super::sync;
-use super::words::{
-    Answer, Call, Effect, GroupSettings, MembersAtRestart, Outcome, Ticket, Topics,
-};
+#[cfg(test)]
+use super::words::Ticket;
+use super::words::{Answer, Call, Effect, GroupSettings, MembersAtRestart, Outcome, Topics};
 
 /// Up to this version LeaveGroup names one member, and its error is the answer's.
 const LEAVE_NAMES_ONE: i16 = 2;
@@ -404,13 +404,18 @@ impl GroupCoordinator {
         request: &DescribeGroupsRequest,
         effects: &mut Vec<Effect>,
     ) {
-        let groups = request
-            .groups
-            .iter()
-            .map(|group| match self.groups.get(group.as_str()) {
+        let operations = request.include_authorized_operations;
+        let groups = request.groups.iter().map(|group| {
+            let described = match self.groups.get(group.as_str()) {
                 Some(known) => overview::described(group, &known.members),
                 None => overview::unknown(group, call.version),
-            });
+            };
+            if operations {
+                overview::with_operations(described)
+            } else {
+                described
+            }
+        });
         let answer = DescribeGroupsResponse::default().with_groups(groups.collect());
         effects.push(Effect::Reply(call.ticket, Answer::DescribeGroups(answer)));
     }
@@ -587,7 +592,8 @@ impl GroupCoordinator {
         events
     }
 
-    /// Every ticket that waits, for an owner that stops: their callers will ask again elsewhere.
+    /// Every ticket that waits.
+    #[cfg(test)]
     pub fn waiting(&self) -> Vec<Ticket> {
         let members = self
             .groups

@@ -26,7 +26,6 @@ mod tests;
 
 pub use codec::DecodeError;
 pub use coordinator::GroupCoordinator;
-pub use events::{GroupEvent, MemberRecord, MembersRecord};
+pub use events::GroupEvent;
 pub(crate) use events::{put_outcome, read_outcome};
-pub use offsets::{CommittedOffset, OffsetTable};
 pub use words::{Answer, Call, Effect, GroupSettings, MembersAtRestart, Outcome, Ticket, Topics};

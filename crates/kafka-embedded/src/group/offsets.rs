@@ -91,7 +91,7 @@ impl GroupOffsets {
 
     fn note_orders(&mut self, offsets: &OffsetTable) {
         for committed in offsets.values().flat_map(BTreeMap::values) {
-            self.next_order = self.next_order.max(committed.order + 1);
+            self.next_order = self.next_order.max(committed.order.saturating_add(1));
         }
     }
 }

@@ -14,6 +14,9 @@ use super::state::{Member, Membership, State};
 
 /// The only type of group here; Kafka's own others need the newer protocol.
 const CLASSIC: &str = "classic";
+/// Read, delete, describe, describe and alter configs: bits 3, 6, 8, 10 and 11, as Apache Kafka
+/// without an authorizer answers.
+const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 /// From this version an unknown group is an error; before it is a group in state `Dead`.
 const DESCRIBE_MISSES_GROUPS: i16 = 6;
 
@@ -53,7 +56,17 @@ pub(super) fn unknown(group: &GroupId, version: i16) -> DescribedGroup {
         .with_error_message(Some(text(&format!("Group {} not found.", group.as_str()))))
 }
 
-/// Bytes of members are shown while the group is stable: before, they are on their way.
+/// Adds what the caller may do, which is everything. Only versions from 3 can ask for it.
+pub(super) fn with_operations(group: DescribedGroup) -> DescribedGroup {
+    if group.error_code == 0 {
+        group.with_authorized_operations(ALL_OPERATIONS)
+    } else {
+        group
+    }
+}
+
+/// The protocol and what members say of themselves are shown while the group is stable; in a
+/// rebalance members show what they were last assigned.
 pub(super) fn described(name: &GroupId, group: &Membership) -> DescribedGroup {
     let stable = matches!(group.state, State::Stable { .. });
     let protocol = group.protocol.as_deref().filter(|_| stable);
@@ -70,15 +83,12 @@ pub(super) fn described(name: &GroupId, group: &Membership) -> DescribedGroup {
 }
 
 fn described_member(member: &Member, protocol: Option<&str>) -> DescribedGroupMember {
-    let described = DescribedGroupMember::default()
+    let metadata = protocol.and_then(|protocol| member.metadata(protocol));
+    DescribedGroupMember::default()
         .with_member_id(text(&member.id))
         .with_group_instance_id(member.instance_id.as_deref().map(text))
         .with_client_id(text(&member.client_id))
-        .with_client_host(text(&member.client_host));
-    let Some(protocol) = protocol else {
-        return described;
-    };
-    described
-        .with_member_metadata(member.metadata(protocol).cloned().unwrap_or_default())
+        .with_client_host(text(&member.client_host))
+        .with_member_metadata(metadata.cloned().unwrap_or_default())
         .with_member_assignment(member.assignment.clone())
 }

@@ -127,6 +127,7 @@ impl Membership {
     }
 
     /// Takes a member out. A caller that still waits in its name gets 25: it may come again.
+    /// (Apache Kafka 4.3.1 leaves a SyncGroup that waits unanswered.)
     pub(super) fn remove(&mut self, id: &str, step: &mut Step<'_>) {
         let Some(member) = self.members.remove(id) else {
             return;

@@ -5,7 +5,7 @@
 //! Never here: what moves the group from state to state (`join`, `rebalance`, `sync`), offsets.
 //! Source: `ClassicGroup` in apache/kafka, group-coordinator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -185,24 +185,27 @@ impl Membership {
 
     /// Among the protocols that all offer, the one that is the first choice of most; of equals,
     /// the one that the oldest member prefers. None without members.
+    /// Cost: O(all members' protocols).
     pub(super) fn select_protocol(&self) -> Option<String> {
+        let mut offers: BTreeMap<&str, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            let names: BTreeSet<&str> = member.protocol_names().collect();
+            for name in names {
+                *offers.entry(name).or_default() += 1;
+            }
+        }
+        let all_offer = |name: &&str| offers.get(name) == Some(&self.members.len());
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
-            let choice = member
-                .protocols
-                .iter()
-                .find(|(name, _)| self.all_offer(name));
-            if let Some((name, _)) = choice {
-                *votes.entry(name).or_default() += 1;
+            if let Some(choice) = member.protocol_names().find(all_offer) {
+                *votes.entry(choice).or_default() += 1;
             }
         }
         let most = votes.values().max().copied()?;
-        let oldest = self.oldest(|_| true)?;
-        oldest
-            .protocols
-            .iter()
-            .find(|(name, _)| votes.get(name.as_str()) == Some(&most))
-            .map(|(name, _)| name.clone())
+        let mut names = self.oldest(|_| true)?.protocol_names();
+        names
+            .find(|name| votes.get(name) == Some(&most))
+            .map(str::to_owned)
     }
 
     pub(super) fn oldest(&self, which: impl Fn(&Member) -> bool) -> Option<&Member> {
@@ -300,6 +303,10 @@ impl Membership {
 }
 
 impl Member {
+    fn protocol_names(&self) -> impl Iterator<Item = &str> {
+        self.protocols.iter().map(|(name, _)| name.as_str())
+    }
+
     pub(super) fn metadata(&self, protocol: &str) -> Option<&Bytes> {
         self.protocols
             .iter()

@@ -10,6 +10,7 @@ mod overview;
 mod simulation;
 mod static_members;
 mod timeouts;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

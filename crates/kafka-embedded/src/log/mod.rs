@@ -32,7 +32,7 @@ use kafka_wire::HeaderFields;
 use kafka_wire::batch::BATCH_OVERHEAD;
 
 pub(crate) use clean::{CleanPlan, CompactionRule, RetentionRule};
-use producers::{Aborted, Producers, Sequence};
+use producers::{Producers, Sequence};
 pub(crate) use read::{Found, Hint, ReadBatches, ReadPlan};
 pub(crate) use recover::recover;
 use segment::Segment;
@@ -168,10 +168,6 @@ impl PartitionLog {
 
     pub(crate) fn producers(&self) -> &Producers {
         &self.producers
-    }
-
-    pub(crate) fn aborted_between(&self, from: i64, until: i64) -> Vec<Aborted> {
-        self.producers.aborted_between(from, until)
     }
 
     /// Appends a client's batch behind its sequence check. `now_ms` is the log's clock.

@@ -65,6 +65,8 @@ pub(crate) struct Aborted {
     pub(crate) first_offset: i64,
     /// The marker's offset.
     pub(crate) last_offset: i64,
+    /// No transaction that ended later begins below.
+    stable_offset: i64,
 }
 
 /// All producers of a partition.
@@ -154,10 +156,12 @@ impl Producers {
         };
         self.open.remove(&first_offset);
         if !committed {
+            let behind = header.base_offset + 1;
             self.aborted.push(Aborted {
                 producer_id: producer.id,
                 first_offset,
                 last_offset: header.base_offset,
+                stable_offset: self.first_unstable_offset().unwrap_or(behind),
             });
         }
     }
@@ -185,26 +189,47 @@ impl Producers {
         self.open.first().copied()
     }
 
+    pub(crate) fn is_open(&self, producer_id: i64) -> bool {
+        let producer = self.by_id.get(&producer_id);
+        producer.is_some_and(|producer| producer.transaction_start.is_some())
+    }
+
+    /// Producers whose transaction is open, with their epochs.
+    pub(crate) fn open(&self) -> Vec<(i64, i16)> {
+        self.by_id
+            .iter()
+            .filter(|(_, producer)| producer.transaction_start.is_some())
+            .map(|(id, producer)| (*id, producer.epoch))
+            .collect()
+    }
+
     /// Aborted transactions with an offset in `from..until`.
-    pub(crate) fn aborted_between(&self, from: i64, until: i64) -> Vec<Aborted> {
+    ///
+    /// Cost: those, and the ones that ended between them.
+    pub(crate) fn aborted_between(&self, from: i64, until: i64) -> impl Iterator<Item = Aborted> {
         let behind = self
             .aborted
             .partition_point(|aborted| aborted.last_offset < from);
+        let mut is_last = false;
         self.aborted[behind..]
             .iter()
-            .filter(|aborted| aborted.first_offset < until)
+            .take_while(move |aborted| {
+                !std::mem::replace(&mut is_last, aborted.stable_offset >= until)
+            })
+            .filter(move |aborted| aborted.first_offset < until)
             .copied()
-            .collect()
+    }
+
+    /// Whether anything was aborted at or behind this offset.
+    pub(crate) fn has_aborted_behind(&self, offset: i64) -> bool {
+        let newest = self.aborted.last();
+        newest.is_some_and(|aborted| aborted.last_offset >= offset)
     }
 
     /// Whether the batch of this producer at this offset belongs to an aborted transaction.
     pub(super) fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
-        let behind = self
-            .aborted
-            .partition_point(|aborted| aborted.last_offset < offset);
-        self.aborted[behind..]
-            .iter()
-            .any(|aborted| aborted.producer_id == producer_id && aborted.first_offset <= offset)
+        self.aborted_between(offset, offset + 1)
+            .any(|aborted| aborted.producer_id == producer_id)
     }
 
     /// Nothing below this offset is left of aborted transactions.

@@ -31,7 +31,9 @@ pub(crate) struct ReadPlan {
     store: Store,
     segment_id: u64,
     offset: i64,
+    /// Of the batch to begin with, when that is known; else of one at or in front of it.
     position: u64,
+    is_exact: bool,
     end: u64,
     /// Batches from here on may not be read.
     limit_offset: i64,
@@ -80,6 +82,7 @@ impl PartitionLog {
                 Some(hint) => hint.position,
                 None => segment.index.floor(offset),
             },
+            is_exact: hint.is_some(),
             end: segment.size_bytes,
             limit_offset,
         })
@@ -200,22 +203,30 @@ impl ReadPlan {
             next_offset: self.offset,
             hint: None,
         };
-        let mut walk = HeaderWalk::new(&self.store, self.position, self.end);
-        let (position, first) = loop {
-            match walk.next()? {
-                None => return Ok(nothing),
-                Some((_, header)) if header.last_offset() < self.offset => {}
-                Some(found) => break found,
-            }
-        };
-        if first.base_offset >= self.limit_offset || (first.size_bytes > max_bytes && !at_least_one)
-        {
+        let Some(position) = self.find_first()? else {
             return Ok(nothing);
-        }
+        };
         let start = out.len();
         let left = (self.end - position) as usize;
-        let length = max_bytes.max(first.size_bytes).min(left);
+        let mut length = max_bytes.max(BATCH_OVERHEAD).min(left);
         self.store.read(position, length, out)?;
+        let Ok(Some(first)) = HeaderFields::read(&out[start..]) else {
+            out.truncate(start);
+            let what = "there is no batch where the log has one";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        };
+        if first.base_offset >= self.limit_offset
+            || first.size_bytes > left
+            || (first.size_bytes > max_bytes && !at_least_one)
+        {
+            out.truncate(start);
+            return Ok(nothing);
+        }
+        if first.size_bytes > length {
+            let more = first.size_bytes - length;
+            self.store.read(position + length as u64, more, out)?;
+            length = first.size_bytes;
+        }
         let mut kept = 0;
         let mut next_offset = self.offset;
         while let Ok(Some(header)) = HeaderFields::read(&out[start + kept..]) {
@@ -236,6 +247,18 @@ impl ReadPlan {
             }),
         })
     }
-}
 
-const _: () = assert!(BATCH_OVERHEAD < DECOMPRESSED_BYTES_MAX);
+    /// Where the batch with the offset begins.
+    fn find_first(&self) -> io::Result<Option<u64>> {
+        if self.is_exact {
+            return Ok(Some(self.position));
+        }
+        let mut walk = HeaderWalk::new(&self.store, self.position, self.end);
+        while let Some((position, header)) = walk.next()? {
+            if header.last_offset() >= self.offset {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -9,9 +9,9 @@
 
 use super::schema::{Api, Field, Kind};
 
-/// Elements of all arrays and tags of a request together. Decoded they take some 100 bytes each.
-/// A metadata request for 10,000 topics and a commit for 100,000 partitions are within.
-pub(crate) const ELEMENTS_MAX: usize = 500_000;
+/// Elements of all arrays and tags of a request together. Decoded they take some 100 bytes each,
+/// and an answer about as much. A commit for 50,000 partitions is within.
+pub(crate) const ELEMENTS_MAX: usize = 100_000;
 
 /// Why a request is not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

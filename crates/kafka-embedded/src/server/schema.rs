@@ -85,6 +85,17 @@ pub(crate) const APIS: &[Api] = &[
     ),
     api(ApiKey::DeleteTopics, 1, 6, 4, "6+[ s u ] -5*s i4"),
     api(ApiKey::DeleteRecords, 0, 2, 2, "[ s [ i4 i8 ] ] i4"),
+    api(ApiKey::InitProducerId, 0, 4, 2, "s i4 3+i8 3+i2"),
+    api(ApiKey::AddPartitionsToTxn, 0, 3, 3, "s i8 i2 [ s *i4 ]"),
+    api(ApiKey::AddOffsetsToTxn, 0, 3, 3, "s i8 i2 s"),
+    api(ApiKey::EndTxn, 0, 3, 3, "s i8 i2 i1"),
+    api(
+        ApiKey::TxnOffsetCommit,
+        0,
+        3,
+        3,
+        "s s i8 i2 3+i4 3+s 3+s [ s [ i4 i8 2+i4 s ] ]",
+    ),
     api(ApiKey::DescribeAcls, 1, 3, 2, "i1 s i1 s s i1 i1"),
     api(ApiKey::DescribeConfigs, 1, 4, 4, "[ i1 s *s ] i1 3+i1"),
     api(ApiKey::DescribeLogDirs, 1, 4, 2, "[ s *i4 ]"),
@@ -100,6 +111,8 @@ pub(crate) const APIS: &[Api] = &[
     ),
     api(ApiKey::DescribeCluster, 0, 1, 0, "i1 1+i1"),
     api(ApiKey::DescribeProducers, 0, 0, 0, "[ s *i4 ]"),
+    api(ApiKey::DescribeTransactions, 0, 0, 0, "*s"),
+    api(ApiKey::ListTransactions, 0, 1, 0, "*s *i8 1+i8"),
     api(ApiKey::ListConfigResources, 0, 1, 0, "1+*i1"),
 ];
 

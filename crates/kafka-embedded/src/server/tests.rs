@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState};
 use tokio::sync::Notify;
 
 use super::connection::Peer;
@@ -99,6 +100,12 @@ impl Writer<'_> {
                 }
                 self.out.put_slice(word.as_bytes());
             }
+            // A batch, or noise.
+            Kind::Bytes if self.random.below(2) == 0 => {
+                let batch = a_batch(self.random);
+                self.count(batch.len());
+                self.out.put_slice(&batch);
+            }
             Kind::Bytes => {
                 let length = self.random.below(200);
                 self.count(length);
@@ -151,6 +158,35 @@ impl Writer<'_> {
         }
         self.out.put_u8(value as u8);
     }
+}
+
+/// As a producer sends it, of some kind and codec.
+fn a_batch(random: &mut Random) -> Bytes {
+    let kinds = [
+        BatchKind::Plain,
+        BatchKind::Transactional,
+        BatchKind::Control,
+    ];
+    let codecs = [Codec::None, Codec::Gzip, Codec::Lz4, Codec::Zstd];
+    let producer = match random.below(2) {
+        0 => ProducerState::NONE,
+        _ => ProducerState {
+            id: 0,
+            epoch: 0,
+            base_sequence: random.below(3) as i32,
+        },
+    };
+    let mut builder = BatchBuilder::new(128);
+    for _ in 0..=random.below(3) {
+        builder.append(1, Some(b"k"), None).expect("it fits");
+    }
+    let header = BatchHeader::produced(producer, kinds[random.below(kinds.len())]);
+    let mut compressor =
+        Compressor::new(codecs[random.below(codecs.len())], None).expect("a codec");
+    builder
+        .finish(&header, &mut compressor)
+        .expect("a batch")
+        .bytes
 }
 
 fn layout_of(api: &Api) -> &'static [Field] {

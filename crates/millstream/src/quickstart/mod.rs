@@ -11,17 +11,19 @@ mod orders;
 use crate::cli::QuickstartArgs;
 use crate::exit::Exit;
 use crate::kafka::{bootstrap_servers, config_of, start};
+use crate::plugins::plugins;
 use crate::signals::Signals;
 use crate::standalone::{fail, on_two_runtimes, open_worker, serve, start_connector, stop};
+use connect_config::Secrets;
 use connect_worker::{Worker, WorkerConfig};
 use example::Folder;
 use std::time::Instant;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinSet;
-use tracing::error;
+use tracing::{error, warn};
 
 /// Runs until a signal.
-pub fn run(args: &QuickstartArgs) -> Exit {
+pub fn run(args: &QuickstartArgs, secrets: &Secrets) -> Exit {
     let begin = Instant::now();
     // The log has threads of its own: a connector that blocks does not keep it from answering.
     let log = Builder::new_multi_thread()
@@ -32,7 +34,7 @@ pub fn run(args: &QuickstartArgs) -> Exit {
     match log {
         Ok(log) => {
             let exit = on_two_runtimes(|data, signals| {
-                live_through(args, log.handle().clone(), data, signals, begin)
+                live_through(args, secrets, log.handle().clone(), data, signals, begin)
             });
             log.shutdown_background();
             exit
@@ -46,6 +48,7 @@ pub fn run(args: &QuickstartArgs) -> Exit {
 
 async fn live_through(
     args: &QuickstartArgs,
+    secrets: &Secrets,
     log_runtime: Handle,
     data: Handle,
     mut signals: Signals,
@@ -63,7 +66,7 @@ async fn live_through(
         Err(message) => return fail(Exit::WorkerFailed, &message),
     };
     let servers = bootstrap_servers(&log);
-    let exit = match open(&folder, &servers, data).await {
+    let exit = match open(&folder, &servers, secrets, data).await {
         Ok((mut worker, requests)) => {
             let mut background = JoinSet::new();
             // Before the connectors: the source finds its file.
@@ -93,11 +96,20 @@ type Opened = (
     tokio::sync::mpsc::UnboundedReceiver<connect_worker::ConnectorRequest>,
 );
 
-async fn open(folder: &Folder, servers: &str, data: Handle) -> Result<Opened, String> {
+async fn open(
+    folder: &Folder,
+    servers: &str,
+    secrets: &Secrets,
+    data: Handle,
+) -> Result<Opened, String> {
     let properties = folder.worker_properties(servers)?;
-    let config = WorkerConfig::parse(&properties)
+    let plugins = plugins();
+    let (config, warnings) = WorkerConfig::read(&properties, &plugins, secrets)
         .map_err(|errors| format!("{}: {errors}", folder.worker_file().display()))?;
-    open_worker(config, data).await
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    open_worker(config, plugins, data).await
 }
 
 /// Every file in the folder's `connectors`. One that cannot be started keeps no other from it.

@@ -79,14 +79,20 @@ impl Reading<'_> {
         let field = match letter {
             Letter::Era => {
                 let eras = ERAS.iter().chain(&ERAS_LONG);
-                return self.name(Field::Era, eras.enumerate().map(|(i, name)| (i % 2, *name)));
+                return self.name_at(
+                    start,
+                    Field::Era,
+                    eras.enumerate().map(|(i, name)| (i % 2, *name)),
+                );
             }
             Letter::Month | Letter::MonthAlone if count > 2 => {
-                return self.name(Field::Month, long_and_short(&MONTHS, 0));
+                return self.name_at(start, Field::Month, long_and_short(&MONTHS, 0));
             }
-            Letter::DayName => return self.name(Field::DayOfWeek, long_and_short(&DAYS, 1)),
+            Letter::DayName => {
+                return self.name_at(start, Field::DayOfWeek, long_and_short(&DAYS, 1));
+            }
             Letter::AmPm => {
-                return self.name(Field::AmPm, AM_PM.iter().copied().enumerate());
+                return self.name_at(start, Field::AmPm, AM_PM.iter().copied().enumerate());
             }
             Letter::ZoneName | Letter::ZoneRfc822 => return self.zone(),
             Letter::ZoneIso8601 => return self.iso_zone(count),
@@ -109,7 +115,7 @@ impl Reading<'_> {
         let mut value = self.number(start, bounded.then_some(count))?;
         match letter {
             Letter::Year | Letter::WeekYear if count <= 2 => {
-                let digits = self.text[begin..self.at].as_bytes();
+                let digits = &self.text.as_bytes()[begin..self.at];
                 if digits.len() == 2 && digits.iter().all(u8::is_ascii_digit) {
                     let start_year = self.century.start_year;
                     self.ambiguous_year = value == start_year % 100;
@@ -124,6 +130,20 @@ impl Reading<'_> {
             _ => {}
         }
         self.fields.set(field, value);
+        Some(())
+    }
+
+    /// A name; blanks before it are not skipped.
+    fn name_at<'n>(
+        &mut self,
+        start: usize,
+        field: Field,
+        names: impl IntoIterator<Item = (usize, &'n str)>,
+    ) -> Option<()> {
+        self.at = start;
+        let (index, length) = names::longest(self.rest(), names)?;
+        self.at += length;
+        self.fields.set(field, index as i32);
         Some(())
     }
 
@@ -146,17 +166,6 @@ impl Reading<'_> {
         let number = reader.number()?;
         self.at = end - reader.rest.len();
         Some(number)
-    }
-
-    fn name<'n>(
-        &mut self,
-        field: Field,
-        names: impl IntoIterator<Item = (usize, &'n str)>,
-    ) -> Option<()> {
-        let (index, length) = names::longest(self.rest(), names)?;
-        self.at += length;
-        self.fields.set(field, index as i32);
-        Some(())
     }
 
     /// `GMT+h:mm`, `+hhmm`, or a name.

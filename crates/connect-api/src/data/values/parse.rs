@@ -532,7 +532,7 @@ mod tests {
 
     #[test]
     fn strings_share_the_buffer() {
-        let text = Str::from(r#"["abc"]"#);
+        let text = Str::from_static(r#"["abc"]"#);
         let Value::Array(elements) = parse_string(&text).value else {
             panic!("an array");
         };

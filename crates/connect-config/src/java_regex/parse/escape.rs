@@ -62,7 +62,7 @@ impl Parser<'_> {
                 negated: true,
             },
             Some('b') => {
-                if self.chars.get(self.at + 2) == Some(&'{') {
+                if self.chars[self.at + 2..].starts_with(&['{', 'g', '}']) {
                     return self.unsupported("\\b{…}, the boundary of graphemes", "");
                 }
                 Anchor::WordBoundary {
@@ -182,10 +182,7 @@ impl Parser<'_> {
             Some('{') => {
                 let rest = &self.chars[self.at..];
                 let Some(length) = rest.iter().position(|c| *c == '}') else {
-                    return self.fail_at(
-                        "Unclosed character family",
-                        self.chars.len().saturating_sub(1),
-                    );
+                    return self.fail_at("Unclosed character family", self.chars.len());
                 };
                 let name: String = rest[..length].iter().collect();
                 self.at += length + 1;
@@ -353,13 +350,18 @@ impl Parser<'_> {
             Escaped::Set(set) => return Ok(set),
             Escaped::Char(c) => c,
         };
-        if self.peek() == Some('-') && !matches!(self.second(), Some('[' | ']') | None) {
+        if self.peek() == Some('-') && !matches!(self.second(), Some('[' | ']')) {
             self.at += 1;
+            if self.peek() == Some('\\') && matches!(self.second(), Some('p' | 'P')) {
+                self.at += 2;
+                return self.fail("Illegal/unsupported escape sequence");
+            }
             return match self.class_item()? {
                 Some(Escaped::Char(end)) if end >= start => {
                     Ok(self.folded(class::ranges(&[(start, end)])))
                 }
-                _ => self.fail("Illegal character range"),
+                None => self.fail_at("Illegal character range", self.at),
+                Some(_) => self.fail("Illegal character range"),
             };
         }
         Ok(self.literal(start))

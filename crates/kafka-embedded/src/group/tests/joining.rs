@@ -2,8 +2,10 @@
 
 use super::*;
 
-const SESSIONED: &[(&str, &str)] = &[("sessioned", "s"), ("compatible", "c")];
-const COMPATIBLE: &[(&str, &str)] = &[("compatible", "c")];
+type Protocols = &'static [(&'static str, &'static str)];
+
+const SESSIONED: Protocols = &[("sessioned", "s"), ("compatible", "c")];
+const COMPATIBLE: Protocols = &[("compatible", "c")];
 
 #[test]
 fn requests_that_are_refused() {
@@ -143,15 +145,15 @@ fn a_pending_id_holds_the_barrier() {
 
 #[test]
 fn the_protocol_most_prefer_among_those_all_offer_wins() {
-    let ab = [("a", "1"), ("b", "2")];
-    let ba = [("b", "2"), ("a", "1")];
-    let rows: [(&[&[(&str, &str)]], &str); 6] = [
+    const AB: Protocols = &[("a", "1"), ("b", "2")];
+    const BA: Protocols = &[("b", "2"), ("a", "1")];
+    let rows: [(&[Protocols], &str); 6] = [
         (&[SESSIONED, SESSIONED], "sessioned"),
         (&[SESSIONED, COMPATIBLE], "compatible"),
         (&[COMPATIBLE, SESSIONED, SESSIONED], "compatible"),
-        (&[&ab, &ba, &ba], "b"),
-        (&[&ba, &ab, &ab], "a"),
-        (&[&ba, &ab], "b"),
+        (&[AB, BA, BA], "b"),
+        (&[BA, AB, AB], "a"),
+        (&[BA, AB], "b"),
     ];
     for (members, expect) in rows {
         let mut world = World::with(GroupSettings {

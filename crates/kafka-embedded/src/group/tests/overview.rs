@@ -48,6 +48,11 @@ fn states_as_admin_clients_see_them() {
     assert_eq!(completing.group_state.as_str(), "CompletingRebalance");
     assert_eq!(completing.protocol_data.as_str(), "");
     assert!(completing.members[0].member_metadata.is_empty());
+    assert_eq!(
+        &completing.members[0].member_assignment[..],
+        b"0",
+        "the last one"
+    );
     let newcomer = world.enter("g", &[("range", "m")]);
     assert!(world.waits(newcomer.1));
     assert_eq!(
@@ -58,6 +63,33 @@ fn states_as_admin_clients_see_them() {
     let empty = describe(&mut world, 6, "g");
     assert_eq!((empty.group_state.as_str(), empty.error_code), ("Empty", 0));
     assert_eq!(empty.protocol_type.as_str(), "connect");
+}
+
+#[test]
+fn who_asks_may_do_everything() {
+    let mut world = World::new();
+    world.commit("g", -1, "");
+    let names = ["g", "nobody's"].map(|name| GroupId(text(name)));
+    for version in 3..=6 {
+        let request = DescribeGroupsRequest::default()
+            .with_groups(names.to_vec())
+            .with_include_authorized_operations(true);
+        let ticket = world.call(version, |groups, call, effects| {
+            groups.describe_groups(call, &request, effects)
+        });
+        let Answer::DescribeGroups(answer) = &world.answers[&ticket] else {
+            panic!()
+        };
+        let operations: Vec<i32> = answer
+            .groups
+            .iter()
+            .map(|group| group.authorized_operations)
+            .collect();
+        assert_eq!(
+            operations,
+            [3400, if version < 6 { 3400 } else { i32::MIN }]
+        );
+    }
 }
 
 #[test]

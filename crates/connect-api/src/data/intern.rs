@@ -1,0 +1,110 @@
+//! Schemas and texts of which there is one in the whole program, so that copies of them are free.
+//!
+//! A transform puts the same schema and the same fixed texts into every record. Counting references to them costs
+//! more than the rest of its work, and twice as much where tasks on several processors count the same ones.
+//! Interned schemas and texts live as long as the program and count nothing.
+//! Never here: data of records. The pools have bounds; what comes after is counted as usual.
+
+use super::{Schema, Str};
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// Schemas kept for ever.
+const SCHEMAS_MAX: usize = 4096;
+
+/// Texts kept for ever, and how long they may be.
+const TEXTS_MAX: usize = 4096;
+const TEXT_BYTES_MAX: usize = 1024;
+
+static SCHEMAS: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
+static TEXTS: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Pool {
+    by_hash: HashMap<u64, Vec<Schema>>,
+    size: usize,
+}
+
+impl Schema {
+    /// The one schema of the program that is equal to this. For plans, which make schemas seldom.
+    ///
+    /// Cost: a lock and a comparison. Lives for ever, as long as there are fewer than 4096.
+    pub fn interned(self) -> Schema {
+        if self.is_static() {
+            return self;
+        }
+        let hash = hash_of(&self);
+        let mut pool = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = pool.by_hash.get(&hash);
+        let known = known.and_then(|list| list.iter().find(|known| **known == self));
+        if let Some(known) = known {
+            return known.clone();
+        }
+        if pool.size == SCHEMAS_MAX {
+            return self;
+        }
+        pool.size += 1;
+        let schema = self.leaked();
+        pool.by_hash.entry(hash).or_default().push(schema.clone());
+        schema
+    }
+}
+
+/// The same for equal schemas.
+fn hash_of(schema: &Schema) -> u64 {
+    let mut state = DefaultHasher::new();
+    schema.schema_type().hash(&mut state);
+    schema.is_optional().hash(&mut state);
+    schema.name().hash(&mut state);
+    for field in schema.fields() {
+        field.name.hash(&mut state);
+        field.schema.schema_type().hash(&mut state);
+    }
+    state.finish()
+}
+
+impl Str {
+    /// The one text of the program that says this. For texts of the configuration that go into every record.
+    ///
+    /// Lives for ever, as long as it is short and there are fewer than 4096.
+    pub fn interned(text: &str) -> Str {
+        if text.len() > TEXT_BYTES_MAX {
+            return Str::from(text);
+        }
+        let mut pool = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = pool.get(text) {
+            return Str::from_static(known);
+        }
+        if pool.len() == TEXTS_MAX {
+            return Str::from(text);
+        }
+        let text: &'static str = Box::leak(text.into());
+        pool.insert(text);
+        Str::from_static(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::{Schema, SchemaBuilder, Str};
+
+    #[test]
+    fn equal_schemas_become_one() {
+        let make = |name: &str| {
+            let builder = SchemaBuilder::structure().field("a", Schema::INT32);
+            builder.name(name).build().unwrap().interned()
+        };
+        let first = make("interned");
+        assert!(first.ptr_eq(&make("interned")));
+        assert!(!first.ptr_eq(&make("other")));
+        assert_eq!(first.field("a").unwrap().schema, Schema::INT32);
+    }
+
+    #[test]
+    fn equal_texts_become_one() {
+        let (first, second) = (Str::interned("site"), Str::interned("site"));
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        assert_eq!(first, "site");
+    }
+}

@@ -1,0 +1,8 @@
+//! The log from outside: frames in, frames out.
+//!
+//! Never here: our client, which has suites of its own against this log.
+
+mod restart;
+mod server;
+mod support;
+mod waiting;
