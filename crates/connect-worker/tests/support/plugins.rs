@@ -24,6 +24,8 @@ pub enum Step {
     /// Gives these: numbers without a schema, all others as if they were text.
     Give(Vec<Value>),
     Nothing,
+    /// Reports a record with this value, and gives nothing.
+    Report(&'static str),
     Fail(ConnectError),
     Panic,
 }
@@ -223,6 +225,7 @@ impl SinkConnector for ScriptedSink {
 
 #[derive(Default)]
 struct ScriptedSourceTask {
+    context: Option<Arc<dyn SourceTaskContext>>,
     shared: Option<Arc<Shared>>,
     topic: Arc<str>,
     position: i64,
@@ -250,6 +253,7 @@ impl SourceTask for ScriptedSourceTask {
         self.position = stored.unwrap_or(0);
         shared.note(format!("start at {}", self.position));
         self.topic = config.get("name").expect("a name").into();
+        self.context = Some(context);
         self.shared = Some(shared);
         Ok(())
     }
@@ -284,6 +288,20 @@ impl SourceTask for ScriptedSourceTask {
             }
             Step::Nothing => {
                 shared.note("poll nothing");
+                Ok(None)
+            }
+            Step::Report(value) => {
+                self.position += 1;
+                let record = SourceRecord {
+                    record: ConnectRecord::new(self.topic.clone(), Some(Schema::STRING), value),
+                    source_partition: Some(partition()),
+                    source_offset: Some(SourceOffset::Position("position", self.position)),
+                };
+                let context = self.context.as_ref().expect("started");
+                let reporter = context.errant_record_reporter().expect("there is a queue");
+                let error = ConnectError::data("no such type");
+                let reported = reporter.report(&record, error).await;
+                shared.note(format!("reported {}", reported.is_ok()));
                 Ok(None)
             }
             Step::Fail(error) => {
