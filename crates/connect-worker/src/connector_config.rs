@@ -5,6 +5,7 @@
 
 use crate::errors::{RetryPolicy, TolerancePolicy};
 use crate::plugins::AnyConnector;
+use crate::restart;
 use crate::topic_creation::ensure_unique_groups;
 use connect_config::java_regex::JavaRegex;
 use connect_config::{
@@ -117,7 +118,7 @@ pub enum TopicsChoice {
 
 fn common_def() -> ConfigDef {
     use Importance::{High, Low, Medium};
-    ConfigDef::new()
+    restart::define(ConfigDef::new())
         .define(
             NAME.required()
                 .validator(Validator::non_empty_without_control_chars())

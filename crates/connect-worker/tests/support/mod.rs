@@ -13,8 +13,8 @@ pub mod transform;
 use connect_backing_store::{MemoryOffsetBackingStore, OffsetBackingStore};
 use connect_config::{Properties, Secrets};
 use connect_worker::{
-    ConnectorRequest, ConnectorTaskId, Plugins, State, StatusListener, TargetState, Worker,
-    WorkerConfig, WorkerParts,
+    ConnectorRequest, ConnectorTaskId, Plugins, Restart, State, StatusListener, TargetState,
+    Worker, WorkerConfig, WorkerParts,
 };
 use kafka_client::admin::{NewTopic, Validate};
 use kafka_client::producer::{Producer, Record, Token};
@@ -58,7 +58,10 @@ struct Listener(Mutex<watch::Sender<Vec<String>>>);
 impl Listener {
     fn note(&self, who: &str, state: &State) {
         let what = match state {
-            State::Failed { trace } => format!("FAILED {trace}"),
+            State::Failed { trace, restart } => match restart {
+                Restart::At { attempt, .. } => format!("FAILED {trace}\nrestart {attempt}"),
+                Restart::No { reason } => format!("FAILED {trace}\nno restart: {reason}"),
+            },
             state => state.name().to_string(),
         };
         let sender = self.0.lock().expect("no test panics in here");

@@ -42,6 +42,7 @@ pub struct Shared {
     on_put: Mutex<Option<OnPut>>,
     context: Mutex<Option<ConnectorHandle>>,
     failed_put_writes_nothing: AtomicBool,
+    start_errors: Mutex<VecDeque<ConnectError>>,
     task_configs: Mutex<Vec<Properties>>,
     /// `stop` of the task blocks its thread until this lock is free.
     pub stop_blocks: Arc<Mutex<()>>,
@@ -130,6 +131,22 @@ impl Shared {
         on_put: impl FnMut(&Arc<dyn SinkTaskContext>, &[SinkRecord]) -> Result<()> + Send + 'static,
     ) {
         *self.on_put.lock().unwrap() = Some(Box::new(on_put));
+    }
+
+    /// The next starts of its tasks fail so.
+    pub fn fail_starts(&self, errors: impl IntoIterator<Item = ConnectError>) {
+        self.start_errors.lock().unwrap().extend(errors);
+    }
+
+    /// What the next start of a task is to say.
+    fn start_result(&self) -> Result<()> {
+        match self.start_errors.lock().unwrap().pop_front() {
+            Some(error) => {
+                self.note("start fails");
+                Err(error)
+            }
+            None => Ok(()),
+        }
     }
 
     /// What the sink's task declares.
@@ -245,6 +262,8 @@ impl SourceTask for ScriptedSourceTask {
         config: &Properties,
     ) -> Result<()> {
         let shared = shared_of(config);
+        self.shared = Some(shared.clone());
+        shared.start_result()?;
         let stored = context.offset_storage_reader().offset(&partition()).await?;
         let stored = stored.and_then(|offset| match offset.get_str("position") {
             Some(Value::Int64(position)) => Some(*position),
@@ -254,7 +273,6 @@ impl SourceTask for ScriptedSourceTask {
         shared.note(format!("start at {}", self.position));
         self.topic = config.get("name").expect("a name").into();
         self.context = Some(context);
-        self.shared = Some(shared);
         Ok(())
     }
 
@@ -373,6 +391,7 @@ impl SinkTask for ScriptedSinkTask {
     ) -> Result<()> {
         self.shared = Some(shared_of(config));
         self.context = Some(context);
+        self.shared.as_ref().expect("set above").start_result()?;
         self.note("start".into());
         Ok(())
     }
