@@ -199,12 +199,7 @@ fn a_wrong_connector_is_exit_code_3() -> Result<()> {
     let file = connector(
         "name=c\nconnector.class=FileStreamSink\ntopics=t\ntransforms=a\ntransforms.a.type=x\n",
     )?;
-    check(
-        &setup,
-        &[&worker, &file],
-        3,
-        "Class x could not be found",
-    )?;
+    check(&setup, &[&worker, &file], 3, "Class x could not be found")?;
     let file =
         connector("name=c\nconnector.class=FileStreamSource\ntopic=t\nproducer.override.acks=2\n")?;
     check(&setup, &[&worker, &file], 3, "acks")?;
