@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub(super) struct NewTask {
     task: AnyTask,
     converters: Converters,
+    /// The same once more, for dead letters of a sink.
+    spare_converters: Option<Converters>,
     chain: TransformationChain,
 }
 
@@ -33,6 +35,7 @@ impl Worker {
         let parts = self.parts.clone();
         let running = self.known(name);
         let originals = running.config.originals.clone();
+        let has_letters = running.config.dead_letter_topic.is_some();
         let Some(connector) = running.connector.take() else {
             return Ok(Vec::new());
         };
@@ -43,6 +46,7 @@ impl Worker {
                 CONNECTOR_CALL_MAX,
                 "make its tasks",
                 move |connector| {
+                    let wants_spare = has_letters && matches!(connector, AnyConnector::Sink(_));
                     let one = move || {
                         Ok(NewTask {
                             task: match connector {
@@ -54,6 +58,14 @@ impl Worker {
                                 }
                             },
                             converters: Converters::new(&parts.plugins, &parts.config, &originals)?,
+                            spare_converters: match wants_spare {
+                                true => Some(Converters::new(
+                                    &parts.plugins,
+                                    &parts.config,
+                                    &originals,
+                                )?),
+                                false => None,
+                            },
                             chain: TransformationChain::new(&parts.plugins, &originals)?,
                         })
                     };
@@ -77,7 +89,7 @@ impl Worker {
         let parts = self.parts.clone();
         let running = &self.connectors[&*id.connector];
         let (config, target) = (running.config.clone(), running.target);
-        let tolerance = Arc::new(Tolerance::new(id.clone(), &config));
+        let tolerance = Arc::new(Tolerance::new(id.clone(), &config, new.spare_converters));
         let (converters, chain) = (new.converters, new.chain);
         let listener = parts.listener.clone();
         let run = RunId::next();
