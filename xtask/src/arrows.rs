@@ -65,10 +65,18 @@ const CRATES: &[(&str, &[&str])] = &[
             "kafka-embedded",
         ],
     ),
-    // kafka-wire: the checks of a broker send batches, sound and spoilt ones.
+    // kafka-wire: the checks of a broker send batches, sound and spoilt ones. kafka-client and
+    // kafka-embedded: the cluster under a seed.
     (
         TESTKIT,
-        &["connect-api", "connect-config", "connect-envelope", "kafka-wire"],
+        &[
+            "connect-api",
+            "connect-config",
+            "connect-envelope",
+            "kafka-client",
+            "kafka-embedded",
+            "kafka-wire",
+        ],
     ),
     ("xtask", &[TESTKIT]),
 ];
@@ -86,62 +94,87 @@ const COMPOSER: &str = "millstream";
 type ModuleRows = &'static [(&'static str, &'static [&'static str])];
 
 /// A crate, and the arrows between the modules at the top of its `src`. Tests are free.
-const MODULES: &[(&str, ModuleRows)] = &[(
-    "kafka-client",
-    &[
-        ("error", &[]),
-        ("settings", &["error"]),
-        ("dial", &["error", "settings"]),
-        ("connection", &["dial", "error", "settings"]),
-        ("metadata", &["error", "settings"]),
-        ("offset", &[]),
-        (
-            "client",
-            &["connection", "dial", "error", "metadata", "settings"],
-        ),
-        (
-            "group",
-            &["client", "connection", "error", "metadata", "settings"],
-        ),
-        // A transaction commits the offsets of a group.
-        (
-            "producer",
-            &[
+const MODULES: &[(&str, ModuleRows)] = &[
+    (
+        "kafka-client",
+        &[
+            ("error", &[]),
+            ("settings", &["error"]),
+            ("dial", &["error", "settings"]),
+            ("connection", &["dial", "error", "settings"]),
+            ("metadata", &["error", "settings"]),
+            ("offset", &[]),
+            (
                 "client",
-                "connection",
-                "error",
+                &["connection", "dial", "error", "metadata", "settings"],
+            ),
+            (
                 "group",
-                "metadata",
-                "settings",
-            ],
-        ),
-        (
-            "consumer",
-            &[
-                "client",
-                "connection",
-                "error",
-                "group",
-                "metadata",
-                "offset",
-                "settings",
-            ],
-        ),
-        // Who opens an `Admin` says how brokers are reached.
-        (
-            "admin",
-            &[
-                "client",
-                "connection",
-                "dial",
-                "error",
-                "metadata",
-                "offset",
-                "settings",
-            ],
-        ),
-    ],
-)];
+                &["client", "connection", "error", "metadata", "settings"],
+            ),
+            // A transaction commits the offsets of a group.
+            (
+                "producer",
+                &[
+                    "client",
+                    "connection",
+                    "error",
+                    "group",
+                    "metadata",
+                    "settings",
+                ],
+            ),
+            (
+                "consumer",
+                &[
+                    "client",
+                    "connection",
+                    "error",
+                    "group",
+                    "metadata",
+                    "offset",
+                    "settings",
+                ],
+            ),
+            // Who opens an `Admin` says how brokers are reached.
+            (
+                "admin",
+                &[
+                    "client",
+                    "connection",
+                    "dial",
+                    "error",
+                    "metadata",
+                    "offset",
+                    "settings",
+                ],
+            ),
+        ],
+    ),
+    (
+        "kafka-embedded",
+        &[
+            ("config", &[]),
+            ("request", &[]),
+            // Decisions: no clock, no lock, no disk.
+            ("group", &[]),
+            ("transaction", &["group"]),
+            // The disk.
+            ("journal", &[]),
+            ("log", &[]),
+            (
+                "broker",
+                &["config", "group", "journal", "log", "transaction"],
+            ),
+            (
+                "api",
+                &["broker", "config", "group", "log", "request", "transaction"],
+            ),
+            ("server", &["api", "broker"]),
+            ("handle", &["api", "broker", "config", "server"]),
+        ],
+    ),
+];
 
 pub fn run(workspace: &Workspace) -> Result<Verdict> {
     let mut refused = refused_crates(&workspace.packages, CRATES);

@@ -3,9 +3,12 @@
 //! Lives elsewhere: the brokers themselves (`connect_testkit::kafka`), their jars (`referee`).
 
 use anyhow::{Context as _, Result, bail};
-use connect_testkit::kafka::{BOOTSTRAP_ENV, ClusterSpec, DetachedBroker, KafkaCluster, LIBS_ENV};
+use connect_testkit::kafka::{
+    BOOTSTRAP_ENV, ClusterSpec, DetachedBroker, KafkaCluster, LIBS_ENV, PYTHON_ENV,
+};
 
 use crate::Verdict;
+use crate::python::PythonClients;
 use crate::referee::Referee;
 use crate::workspace::Workspace;
 
@@ -13,7 +16,8 @@ pub const HELP: &str = "\
 cargo xtask kafka <start|stop|status>: real Apache Kafka brokers to work against
 
   start [--brokers 1|3] [--set key=value]...
-            Fetches Kafka's jars the first time (needs java and mvn), starts brokers with empty data
+            Fetches Kafka's jars the first time (needs java and mvn), and clients in Python if there
+            is a python3 that can hold them; starts brokers with empty data
             on free ports of 127.0.0.1 and prints the variables that the tests read. To set them:
                 eval \"$(cargo xtask kafka start)\"
             With 3 brokers topics have three replicas, of which two must be in sync.
@@ -97,6 +101,10 @@ fn start(workspace: &Workspace, options: &StartOptions) -> Result<Verdict> {
     );
     KafkaCluster::start_with(spec)?.detach();
     report(&DetachedBroker::all_in(&dir(workspace))?, &referee);
+    let clients = PythonClients::of(workspace)?;
+    if clients.missing().is_none() {
+        println!("export {PYTHON_ENV}={}", clients.fetch()?.display());
+    }
     Ok(Verdict::Good)
 }
 
@@ -107,6 +115,9 @@ fn status(workspace: &Workspace) -> Result<Verdict> {
         return Ok(Verdict::Bad);
     }
     report(&brokers, &Referee::of(workspace)?);
+    if let Some(python) = PythonClients::of(workspace)?.fetched() {
+        println!("export {PYTHON_ENV}={}", python.display());
+    }
     Ok(Verdict::Good)
 }
 

@@ -6,6 +6,7 @@
 mod arrows;
 mod bench;
 mod kafka;
+mod python;
 mod referee;
 mod rust_source;
 mod test;

@@ -94,6 +94,9 @@ impl Referee {
             .arg("dependency:copy-dependencies")
             .arg(format!("-DoutputDirectory={}", partial.display()))
             .arg(format!("-Dkafka.version={}", self.version))
+            .arg("-Dstyle.color=never")
+            // Standard output is for the variables that a shell evaluates.
+            .stdout(std::io::stderr())
             .status()
             .context("could not start `mvn`; apt-get install maven")?;
         ensure!(

@@ -9,18 +9,24 @@ mod output;
 
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use connect_testkit::kafka::{
-    BOOTSTRAP_ENV, ClusterSpec, KafkaCluster, LIBS_ENV, REQUIRE_SERVERS_ENV,
+    BOOTSTRAP_ENV, ClusterSpec, KafkaCluster, LIBS_ENV, PYTHON_ENV, REQUIRE_SERVERS_ENV,
 };
+use connect_testkit::process::{Program, eventually};
 
+use crate::python::PythonClients;
 use crate::referee::Referee;
 use crate::workspace::{Workspace, cargo};
 use crate::{Verdict, arrows, tidy};
 use output::TestOutput;
+
+/// Longest wait for our own log.
+const LOG_STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 pub const HELP: &str = "\
 cargo xtask test [--no-servers] [--only <step>[,<step>]...]: everything that must pass
@@ -31,8 +37,11 @@ Steps, in this order:
   arrows    cargo xtask arrows
   tidy      cargo xtask tidy
   build     cargo build --workspace --all-targets
-  kafka     fetch Apache Kafka with Maven the first time, and start one broker for the tests
+  kafka     fetch Apache Kafka with Maven and other Kafka clients with pip the first time, and
+            start one broker for the tests
   test      cargo test --workspace, with the broker; ends the broker
+  log       the suites of kafka-client and connect-worker once more, unchanged, on our own log
+            (`millstream kafka`) instead of Apache Kafka
   doc       cargo test --workspace --doc
 
 Options:
@@ -40,7 +49,7 @@ Options:
   --no-servers    Start no broker: the suites that need one say so and are skipped
 
 A failed step does not keep the others from running, except that nothing is tested when the build
-failed. Without java or mvn the suites that need a broker are skipped, and the end says what to
+failed. Without java, mvn or python3 the suites that need a broker are skipped, and the end says what to
 install. With CI=true whatever is not run is a failure.
 
 The suites find their servers by these variables, which this command sets but for the version:
@@ -48,6 +57,8 @@ The suites find their servers by these variables, which this command sets but fo
   MILLSTREAM_KAFKA_LIBS        Kafka's jars, for suites that start brokers of their own; when it is
                                already set, the jars there are used and nothing is fetched
   MILLSTREAM_KAFKA_VERSION     another version of Kafka than the pinned one, for example 3.9.1
+  MILLSTREAM_KAFKA_PYTHON      a Python with the clients of xtask/referee/requirements.txt; when it
+                               is already set, nothing is fetched
   MILLSTREAM_REQUIRE_SERVERS   1: fail where a server is missing, rather than skip
 ";
 
@@ -60,6 +71,7 @@ enum Step {
     Build,
     Kafka,
     Test,
+    Log,
     Doc,
 }
 
@@ -71,6 +83,7 @@ const STEPS: &[(Step, &str)] = &[
     (Step::Build, "build"),
     (Step::Kafka, "kafka"),
     (Step::Test, "test"),
+    (Step::Log, "log"),
     (Step::Doc, "doc"),
 ];
 
@@ -166,6 +179,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<Verdict> {
         servers: options.servers,
         reader,
         cluster: None,
+        python: None,
         output: TestOutput::default(),
         rows: Vec::new(),
     };
@@ -200,6 +214,8 @@ struct Session<'a> {
     reader: Reader,
     /// From the step `kafka` to the end of the step `test`.
     cluster: Option<KafkaCluster>,
+    /// A Python that has other Kafka clients, as soon as there is a cluster.
+    python: Option<PathBuf>,
     output: TestOutput,
     rows: Vec<Row>,
 }
@@ -219,11 +235,12 @@ impl Session<'_> {
             Step::Arrows => arrows::run(self.workspace).map(outcome_of_check),
             Step::Tidy => tidy::run(self.workspace).map(outcome_of_check),
             Step::Build => self.cargo(&["build", "--workspace", "--all-targets"]),
-            Step::Kafka | Step::Test | Step::Doc if self.build_failed() => {
+            Step::Kafka | Step::Test | Step::Log | Step::Doc if self.build_failed() => {
                 Ok(Outcome::NotRun("the build failed".to_owned()))
             }
             Step::Kafka => self.start_kafka(),
             Step::Test => self.tests(),
+            Step::Log => self.log_tests(),
             Step::Doc => self.cargo_test(&["--doc"]),
         };
         done.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
@@ -249,9 +266,11 @@ impl Session<'_> {
             return Ok(Outcome::NotRun("--no-servers".to_owned()));
         }
         let referee = Referee::of(self.workspace)?;
-        if let Some(missing) = referee.missing() {
+        let clients = PythonClients::of(self.workspace)?;
+        if let Some(missing) = referee.missing().or_else(|| clients.missing()) {
             return Ok(Outcome::NotRun(missing));
         }
+        self.python = Some(clients.fetch()?);
         let cluster = KafkaCluster::start_with(ClusterSpec::new(1, referee.fetch()?))?;
         println!(
             "Apache Kafka {} at {}",
@@ -277,14 +296,59 @@ impl Session<'_> {
         outcome
     }
 
-    fn cargo_test(&mut self, arguments: &[&str]) -> Result<Outcome> {
-        println!("$ cargo test --workspace {}", arguments.join(" "));
+    /// The suites that talk to any broker, on ours.
+    fn log_tests(&mut self) -> Result<Outcome> {
+        let referee = Referee::of(self.workspace)?;
+        if self.servers == Servers::Refused {
+            return Ok(Outcome::NotRun("--no-servers".to_owned()));
+        }
+        if let Some(missing) = referee.missing() {
+            // Some of these suites start clusters of their own beside the shared broker.
+            return Ok(Outcome::NotRun(missing));
+        }
+        let dir = self
+            .workspace
+            .target
+            .join("kafka")
+            .join(format!("log-{}", std::process::id()));
+        fs::create_dir_all(&dir)?;
+        let mut command = Command::new(self.workspace.target.join("debug/millstream"));
+        command
+            .args(["kafka", "--kafka-port", "0", "--dir"])
+            .arg(dir.join("data"));
+        let log = Program::start(&mut command, &dir.join("log"))?;
+        let mut bootstrap = None;
+        eventually(LOG_STARTS_WITHIN, "the log to print its address", || {
+            bootstrap = address_in(&log.log());
+            Ok(bootstrap.is_some())
+        })?;
+        let bootstrap = bootstrap.context("waited for above")?;
+        println!("millstream kafka at {bootstrap}");
         let mut command = cargo();
         command
-            .args(["test", "--workspace"])
-            .args(arguments)
-            .current_dir(&self.workspace.root);
+            .args(["test", "-p", "kafka-client", "-p", "connect-worker"])
+            .args(["--no-fail-fast", "--tests"])
+            .env(BOOTSTRAP_ENV, bootstrap)
+            .env(LIBS_ENV, referee.fetch()?)
+            .env(REQUIRE_SERVERS_ENV, "1");
+        let outcome = self.follow(command);
+        log.terminate(LOG_STARTS_WITHIN)?;
+        fs::remove_dir_all(&dir)?;
+        outcome
+    }
+
+    fn cargo_test(&mut self, arguments: &[&str]) -> Result<Outcome> {
+        let mut command = cargo();
+        command.args(["test", "--workspace"]).args(arguments);
         self.tell_servers(&mut command);
+        self.follow(command)
+    }
+
+    /// Runs tests and reads along.
+    fn follow(&mut self, mut command: Command) -> Result<Outcome> {
+        let arguments: Vec<_> = command.get_args().map(|it| it.to_string_lossy()).collect();
+        println!("$ cargo {}", arguments.join(" "));
+        command.current_dir(&self.workspace.root);
         let skipped_before = self.output.skipped().len();
         let status = self.output.follow(command, &mut std::io::stdout())?;
         let skipped = self.output.skipped().len() - skipped_before;
@@ -307,6 +371,10 @@ impl Session<'_> {
                 command.env_remove(BOOTSTRAP_ENV).env_remove(LIBS_ENV);
             }
         }
+        match &self.python {
+            Some(python) => command.env(PYTHON_ENV, python),
+            None => command.env_remove(PYTHON_ENV),
+        };
         if self.cluster.is_some() || self.reader == Reader::Gate {
             command.env(REQUIRE_SERVERS_ENV, "1");
         } else {
@@ -336,6 +404,15 @@ impl Session<'_> {
         }
         verdict
     }
+}
+
+/// What `millstream kafka` prints when it is ready.
+fn address_in(printed: &str) -> Option<String> {
+    let mut lines = printed
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let address = lines.find_map(|line| line.strip_prefix("bootstrap.servers="))?;
+    Some(address.trim().to_owned())
 }
 
 fn outcome_of_status(status: std::process::ExitStatus) -> Outcome {

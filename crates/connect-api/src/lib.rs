@@ -137,8 +137,9 @@ pub use record::{
 };
 pub use sink::{ErrantRecordReporter, Offsets, SinkConnector, SinkTask, SinkTaskContext};
 pub use source::{
-    ErrantSourceRecordReporter, ConnectorTransactionBoundaries, ExactlyOnceSupport, OffsetStorageReader, RecordMetadata,
-    SourceConnector, SourceOffsetChange, SourceTask, SourceTaskContext, TransactionContext,
+    ConnectorTransactionBoundaries, ErrantSourceRecordReporter, ExactlyOnceSupport,
+    OffsetStorageReader, RecordMetadata, SourceConnector, SourceOffsetChange, SourceTask,
+    SourceTaskContext, TransactionContext,
 };
 pub use transform::{Origin, Outcome, Predicate, Transformation};
 

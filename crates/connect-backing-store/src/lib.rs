@@ -19,8 +19,6 @@ use std::collections::BTreeMap;
 pub type RawOffsets = BTreeMap<Bytes, Option<Bytes>>;
 
 /// Keeps source offsets. Small: everything is in memory, `set` makes it durable before it returns.
-///
-/// May block on a disk: call it where that is allowed.
 pub trait OffsetBackingStore: Send + Sync {
     /// All that is stored.
     fn snapshot(&self) -> RawOffsets;
@@ -30,6 +28,11 @@ pub trait OffsetBackingStore: Send + Sync {
 
     /// Stores all of these. When it fails, a later start sees all of them or none.
     fn set(&self, offsets: RawOffsets) -> Result<(), StoreError>;
+
+    /// Whether `set` may wait for a disk, and so has to be called where that is allowed.
+    fn may_block(&self) -> bool {
+        true
+    }
 }
 
 /// Why offsets could not be loaded or stored.

@@ -30,4 +30,8 @@ impl OffsetBackingStore for MemoryOffsetBackingStore {
         self.offsets().extend(offsets);
         Ok(())
     }
+
+    fn may_block(&self) -> bool {
+        false
+    }
 }

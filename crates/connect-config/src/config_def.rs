@@ -89,6 +89,8 @@ impl ConfigDef {
     ) -> Result<(), ConfigException> {
         for (order, row) in (starting_order..).zip(child.sorted_keys()) {
             let mut row = row.clone();
+            // As validators, it goes on seeing the name without the prefix.
+            row.checked_as.get_or_insert_with(|| row.name.clone());
             row.name = format!("{key_prefix}{}", row.name);
             row.group = Some(match &row.group {
                 Some(group) => format!("{group_prefix}: {group}"),
@@ -250,7 +252,8 @@ pub(crate) fn fits_rust_type(
     let Some(check) = key.typed_check else {
         return Ok(());
     };
-    check(value).map_err(|reason| ConfigException::invalid(&key.name, value, reason))
+    let name = key.checked_as.as_deref().unwrap_or(&key.name);
+    check(value).map_err(|reason| ConfigException::invalid(name, value, reason))
 }
 
 /// The first of each item in order; `None` when there is nothing to drop.

@@ -148,6 +148,8 @@ pub struct ConfigKey {
     pub(crate) internal: bool,
     /// Whether the value can become the Rust type of the key; the error is the reason alone.
     pub(crate) typed_check: Option<TypedCheck>,
+    /// How messages of that check call the key, where that is not its name: a row that is embedded under a prefix.
+    pub(crate) checked_as: Option<String>,
 }
 
 impl ConfigKey {
@@ -169,6 +171,7 @@ impl ConfigKey {
             recommender: None,
             internal: false,
             typed_check: None,
+            checked_as: None,
         }
     }
 
@@ -232,6 +235,15 @@ impl ConfigKey {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same row under another name; it is shown as before.
+    #[must_use]
+    pub fn renamed(&self, name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..self.clone()
+        }
     }
 
     pub fn config_type(&self) -> ConfigType {

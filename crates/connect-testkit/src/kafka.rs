@@ -2,7 +2,7 @@
 //!
 //! Lives here: [`KafkaCluster`] (one broker, or three that form one cluster), the convention by
 //! which a test suite asks for a broker and says that it was skipped ([`bootstrap_or_skip`],
-//! [`libs_or_skip`]), and the clusters that outlive their starter (`cargo xtask kafka`,
+//! [`libs_or_skip`], [`python_or_skip`]), and the clusters that outlive their starter (`cargo xtask kafka`,
 //! [`DetachedBroker`]).
 //! Lives elsewhere: fetching the jars (`xtask`), the embedded broker (`kafka-embedded`).
 //! Never here: Kafka's protocol beyond the one request that asks whether a broker is ready.
@@ -11,12 +11,13 @@
 //!
 //! # Environment
 //!
-//! `cargo xtask test` sets these; `cargo xtask kafka start` prints the first two to copy.
+//! `cargo xtask test` sets these; `cargo xtask kafka start` prints the first three to copy.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `KAFKA_BOOTSTRAP` | address of a running broker that the suites share: each test takes topic and group names of its own |
 //! | `MILLSTREAM_KAFKA_LIBS` | directory with Kafka's jars, for suites that start brokers of their own |
+//! | `MILLSTREAM_KAFKA_PYTHON` | a Python with Kafka clients that we did not write |
 //! | `MILLSTREAM_REQUIRE_SERVERS` | `1`: a suite that lacks what it needs fails instead of skipping |
 
 mod broker;
@@ -38,6 +39,7 @@ pub use detached::DetachedBroker;
 
 pub const BOOTSTRAP_ENV: &str = "KAFKA_BOOTSTRAP";
 pub const LIBS_ENV: &str = "MILLSTREAM_KAFKA_LIBS";
+pub const PYTHON_ENV: &str = "MILLSTREAM_KAFKA_PYTHON";
 pub const REQUIRE_SERVERS_ENV: &str = "MILLSTREAM_REQUIRE_SERVERS";
 
 /// How a line begins that says that a test did not run. `cargo xtask test` looks for it.
@@ -69,27 +71,50 @@ pub fn libs_or_skip() -> Option<PathBuf> {
     variable_or_skip(LIBS_ENV).map(PathBuf::from)
 }
 
+/// A Python interpreter that has Kafka clients which we did not write, or `None` after saying that
+/// the calling test is skipped.
+///
+/// Panics: when it is not set and `MILLSTREAM_REQUIRE_SERVERS=1`.
+#[track_caller]
+pub fn python_or_skip() -> Option<PathBuf> {
+    variable_or_skip(PYTHON_ENV).map(PathBuf::from)
+}
+
+/// A program on the PATH. `None`: the test is to be skipped; it has said so, with the Debian package to install.
+/// Under `CI=true` a test that was skipped fails the gate.
+pub fn program_or_skip(program: &str, package: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut candidates = std::env::split_paths(&path).map(|dir| dir.join(program));
+    let found = candidates.find(|candidate| candidate.is_file());
+    if found.is_none() {
+        say_skipped(&format!("apt-get install {package}"));
+    }
+    found
+}
+
 #[track_caller]
 fn variable_or_skip(variable: &str) -> Option<String> {
     let value = std::env::var(variable)
         .ok()
         .filter(|value| !value.is_empty());
     if value.is_none() {
-        let thread = std::thread::current();
-        let line = format!(
-            "{SKIPPED}{variable}): {}",
-            thread.name().unwrap_or("a test")
-        );
         let required = std::env::var_os(REQUIRE_SERVERS_ENV).is_some_and(|value| value == "1");
         assert!(
             !required,
-            "{line}: {REQUIRE_SERVERS_ENV}=1, so it must run; `cargo xtask test` sets {variable}"
+            "{variable} is not set and {REQUIRE_SERVERS_ENV}=1, so this test must run; `cargo xtask test` sets \
+             {variable}"
         );
-        // Not `println!`: the test harness would keep the line of a test that passes to itself.
-        // One write, so that the lines of tests that run at once stay whole.
-        let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+        say_skipped(variable);
     }
     value
+}
+
+/// Not `println!`: the test harness would keep the line of a test that passes to itself. One write, so that the lines
+/// of tests that run at once stay whole.
+fn say_skipped(needs: &str) {
+    let thread = std::thread::current();
+    let line = format!("{SKIPPED}{needs}): {}\n", thread.name().unwrap_or("a test"));
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// What to start. [`ClusterSpec::new`] gives the defaults.

@@ -98,15 +98,55 @@ enum Place {
 
 struct StructPlan {
     schema: Schema,
-    /// One for each field that stays, in order.
-    takes: Vec<Take>,
+    moves: Moves,
     /// Of the takes, those whose nulls matter or that change inside.
     special: Vec<Special>,
 }
 
-/// Where the value of a field comes from; never from before its new place.
-struct Take {
-    from: usize,
+/// How values that stay come together at the front, in order.
+enum Moves {
+    /// All stay.
+    None,
+    /// The indexes of the few that go, the last one first.
+    Remove(Vec<usize>),
+    /// For each that stays, where it comes from; never from before its new place.
+    Gather(Vec<usize>),
+}
+
+/// Up to so many values are cheaper to close up one by one.
+const REMOVED_MAX: usize = 4;
+
+impl Moves {
+    /// `from`: for each value that stays, its index among all.
+    fn new(from: Vec<usize>, all: usize) -> Self {
+        match all - from.len() {
+            0 => Moves::None,
+            1..=REMOVED_MAX => {
+                let gone = (0..all).rev().filter(|index| !from.contains(index));
+                Moves::Remove(gone.collect())
+            }
+            _ => Moves::Gather(from),
+        }
+    }
+
+    fn run(&self, values: &mut Vec<Value>) {
+        match self {
+            Moves::None => {}
+            Moves::Remove(gone) => {
+                for index in gone {
+                    values.remove(*index);
+                }
+            }
+            Moves::Gather(from) => {
+                for (index, from) in from.iter().enumerate() {
+                    if index != *from {
+                        values.swap(index, *from);
+                    }
+                }
+                values.truncate(from.len());
+            }
+        }
+    }
 }
 
 struct Special {
@@ -153,7 +193,7 @@ impl StructPlan {
                     inside,
                 });
             }
-            takes.push(Take { from: field.index });
+            takes.push(field.index);
             builder = builder.field(name, new_schema);
         }
         // Java's new struct is never optional and has no default; those inside keep what they have.
@@ -162,7 +202,7 @@ impl StructPlan {
         }
         let mut plan = Self {
             schema: builder.build()?,
-            takes,
+            moves: Moves::new(takes, schema.fields().len()),
             special,
         };
         if place == Place::Inside
@@ -180,17 +220,13 @@ impl StructPlan {
     }
 
     fn run(&self, fields: &mut Struct) -> Result<()> {
-        if self.takes.len() == fields.values().len() {
-            fields.set_schema(self.schema.clone());
-        } else {
-            let mut values = fields.take_values();
-            for (index, take) in self.takes.iter().enumerate() {
-                if index != take.from {
-                    values.swap(index, take.from);
-                }
+        match &self.moves {
+            Moves::None => fields.set_schema(self.schema.clone()),
+            moves => {
+                let mut values = fields.take_values();
+                moves.run(&mut values);
+                fields.put_values(self.schema.clone(), values);
             }
-            values.truncate(self.takes.len());
-            fields.put_values(self.schema.clone(), values);
         }
         let values = fields.values_mut();
         for special in &self.special {
@@ -210,12 +246,15 @@ impl StructPlan {
     }
 }
 
+enum Order {
+    Kept(Moves),
+    /// For each key of the result, where its value comes from.
+    Changed(Vec<usize>),
+}
+
 struct MapPlan {
     keys: Arc<Keys>,
-    /// For each key of the result, where its value comes from.
-    from: Vec<usize>,
-    /// Whether values only move forward, so that they can be moved in place.
-    in_order: bool,
+    order: Order,
     inside: Vec<(usize, Selection)>,
 }
 
@@ -249,28 +288,24 @@ impl MapPlan {
             }
         }
         Ok(Self {
-            in_order: from.is_sorted(),
+            order: if from.is_sorted() {
+                Order::Kept(Moves::new(from, keys.as_slice().len()))
+            } else {
+                Order::Changed(from)
+            },
             keys: keys_of(names.into_iter().map(Value::String)),
-            from,
             inside,
         })
     }
 
     fn run(&mut self, map: &mut Map) -> Result<()> {
         let mut values = map.take_values();
-        if self.in_order {
-            for (index, from) in self.from.iter().enumerate() {
-                if index != *from {
-                    values.swap(index, *from);
-                }
+        match &self.order {
+            Order::Kept(moves) => moves.run(&mut values),
+            Order::Changed(from) => {
+                let taken = from.iter().map(|from| std::mem::take(&mut values[*from]));
+                values = taken.collect();
             }
-            values.truncate(self.from.len());
-        } else {
-            let taken = self
-                .from
-                .iter()
-                .map(|from| std::mem::take(&mut values[*from]));
-            values = taken.collect();
         }
         for (index, selection) in &mut self.inside {
             if let Value::Map(map) = &mut values[*index] {

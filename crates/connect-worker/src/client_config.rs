@@ -6,6 +6,7 @@
 //! Source: `Worker.baseProducerConfigs`, `baseConsumerConfigs`, `adminConfigs`;
 //! `connector.client.config.override.policy` (KIP-458, KIP-1188).
 
+use crate::config_providers::CONFIG_PROVIDERS;
 use connect_config::Properties;
 
 /// Prefix of producer settings in a worker's configuration.
@@ -144,7 +145,8 @@ pub fn admin(worker: &Properties, connector: &Properties, client_id: &str) -> Pr
         let of_a_client = [PRODUCER_PREFIX, CONSUMER_PREFIX, ADMIN_PREFIX]
             .iter()
             .any(|prefix| key.starts_with(prefix));
-        if !of_a_client {
+        // References are resolved by now.
+        if !of_a_client && key != CONFIG_PROVIDERS.name() {
             config.set_nullable(key, value.map(str::to_string));
         }
     }

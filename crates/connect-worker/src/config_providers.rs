@@ -12,7 +12,9 @@ use connect_config::{
     ConfigDef, ConfigErrors, Key, Properties, Secrets, Validator, Variable, variables,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
+use tracing::warn;
 
 pub const CONFIG_PROVIDERS: Key<Vec<String>> = Key::new("config.providers");
 /// A parameter of every provider, which Java does not have: how often to look whether what a connector uses
@@ -166,6 +168,57 @@ impl ConfigProviders {
     }
 }
 
+/// The keys of a configuration whose values have references.
+pub fn references_of(raw: &Properties) -> Properties {
+    raw.iter()
+        .filter(|(_, value)| value.is_some_and(|text| variables(text).next().is_some()))
+        .collect()
+}
+
+/// What a task's context answers to `configs`: the task's configuration, references resolved anew.
+pub struct TaskConfig {
+    config: Properties,
+    /// Of keys that the connector has passed on to its task as they were.
+    references: Properties,
+    providers: Arc<ConfigProviders>,
+}
+
+impl TaskConfig {
+    /// `resolved` is the connector's configuration, and `references` what stood there before.
+    pub fn new(
+        config: Properties,
+        resolved: &Properties,
+        references: &Properties,
+        providers: Arc<ConfigProviders>,
+    ) -> Self {
+        let passed_on = |key: &str| {
+            let value = config.get(key);
+            value.is_some() && value == resolved.get(key)
+        };
+        Self {
+            references: references
+                .iter()
+                .filter(|(key, _)| passed_on(key))
+                .collect(),
+            config,
+            providers,
+        }
+    }
+
+    /// Blocks while providers read. When they cannot, the values are those that the task was started with, and
+    /// a warning says so.
+    pub fn fresh(&self) -> Properties {
+        let mut fresh = self.config.clone();
+        if !self.references.is_empty() {
+            match self.providers.resolve(&self.references) {
+                Ok(resolved) => fresh.merge(&resolved.properties),
+                Err(errors) => warn!("the task gets the values that it was started with: {errors}"),
+            }
+        }
+        fresh
+    }
+}
+
 fn new_provider(
     worker: &Properties,
     plugins: &Plugins,
@@ -285,6 +338,31 @@ pub(crate) mod tests {
         plugins.config_provider("test.ScriptedConfigProvider", || Box::<Scripted>::default());
         let worker = Properties::from_text(worker).unwrap();
         ConfigProviders::new(&worker, &plugins, Secrets::default())
+    }
+
+    #[test]
+    fn a_task_reads_fresh_values_of_what_was_passed_on() {
+        let providers = Arc::new(providers(ONE).unwrap());
+        let resolved = [("same", "old"), ("changed", "old"), ("plain", "x")];
+        let raw = [("same", "${s:a}"), ("changed", "${s:a}"), ("plain", "x")];
+        let mut references = references_of(&Properties::from_iter(raw));
+        assert_eq!(references.len(), 2);
+        let task = [
+            ("same", "old"),
+            ("changed", "by the connector"),
+            ("plain", "x"),
+        ];
+        let task = Properties::from_iter(task);
+        let fresh = |references: &Properties| {
+            let resolved = Properties::from_iter(resolved);
+            TaskConfig::new(task.clone(), &resolved, references, providers.clone()).fresh()
+        };
+        let mut expected = task.clone();
+        expected.set("same", "s3cret-a");
+        assert!(fresh(&references) == expected);
+        // Not to be had now.
+        references.set("same", "${s:/fail:a}");
+        assert!(fresh(&references) == task);
     }
 
     const ONE: &str = "config.providers=s\nconfig.providers.s.class=Scripted\n";

@@ -3,14 +3,12 @@
 //! Lives here: the common keys, those of sources and of sinks, the checks across them.
 //! Source: `ConnectorConfig`, `SourceConnectorConfig`, `SinkConnectorConfig` of Apache Kafka 4.3.
 
+use crate::connector_def::{sink_def, source_def};
 use crate::errors::{RetryPolicy, TolerancePolicy};
 use crate::plugins::AnyConnector;
-use crate::restart;
-use crate::topic_creation::ensure_unique_groups;
 use connect_config::java_regex::JavaRegex;
 use connect_config::{
-    ClassName, ConfigDef, ConfigEnum, ConfigErrors, Importance, Key, ParsedConfig, Properties,
-    Validator,
+    ClassName, ConfigDef, ConfigEnum, ConfigErrors, ConfigException, Key, ParsedConfig, Properties,
 };
 use std::time::Duration;
 
@@ -105,7 +103,10 @@ pub struct ConnectorConfig {
     pub dead_letter_context_headers: bool,
     /// Of a sink.
     pub put_bisect: PutBisect,
+    /// References replaced.
     pub originals: Properties,
+    /// The keys whose values had references, with the texts as they were written.
+    pub references: Properties,
 }
 
 /// What a sink reads.
@@ -114,173 +115,6 @@ pub enum TopicsChoice {
     List(Vec<String>),
     /// Matched against whole names.
     Pattern(JavaRegex),
-}
-
-fn common_def() -> ConfigDef {
-    use Importance::{High, Low, Medium};
-    restart::define(ConfigDef::new())
-        .define(
-            NAME.required()
-                .validator(Validator::non_empty_without_control_chars())
-                .importance(High)
-                .doc("Globally unique name to use for this connector."),
-        )
-        .define(CONNECTOR_CLASS.required().importance(High).doc("Name or alias of the class for this connector."))
-        .define(
-            TASKS_MAX
-                .default(1)
-                .validator(Validator::at_least(1))
-                .importance(High)
-                .doc("Maximum number of tasks to use for this connector."),
-        )
-        .define(TASKS_MAX_ENFORCE.default(true).importance(Low).doc(
-            "Whether to refuse a connector that makes more tasks than tasks.max.",
-        ))
-        .define(KEY_CONVERTER.default_null().importance(Low).doc("Converter class of record keys."))
-        .define(VALUE_CONVERTER.default_null().importance(Low).doc("Converter class of record values."))
-        .define(HEADER_CONVERTER.default_null().importance(Low).doc("Converter class of record headers."))
-        .define(TRANSFORMS.default(Vec::<String>::new()).importance(Low).doc("Aliases of the transforms, in order."))
-        .define(PREDICATES.default(Vec::<String>::new()).importance(Low).doc("Aliases of the predicates."))
-        .define(
-            CONFIG_ACTION_RELOAD
-                .default("restart")
-                .validator(Validator::in_values(["none", "restart"]))
-                .importance(Low)
-                .doc("What to do when a config provider's values have expired."),
-        )
-        .define(ERRORS_RETRY_TIMEOUT.default(0i64).importance(Medium).doc(
-            "How long a failed operation is tried again, in milliseconds; -1 without end.",
-        ))
-        .define(ERRORS_RETRY_DELAY_MAX_MS.default(60_000i64).importance(Medium).doc(
-            "Longest time between two tries, in milliseconds.",
-        ))
-        .define(ERRORS_TOLERANCE.default(ToleranceType::None).importance(Medium).doc(
-            "none: a record that cannot be converted makes the task fail. all: it is skipped.",
-        ))
-        .define(
-            TOLERANCE_LIMIT
-                .default_null()
-                .validator(Validator::at_least(1).or_null())
-                .importance(Medium)
-                .doc(
-                    "With errors.tolerance=all: most records that may fail within the window; one more and the task \
-                     fails. Without it there is no limit, as in Kafka Connect.",
-                ),
-        )
-        .define(
-            TOLERANCE_WINDOW_MS
-                .default(60_000i64)
-                .validator(Validator::at_least(1i64))
-                .importance(Medium)
-                .doc("Length of that window in milliseconds."),
-        )
-        .define(ERRORS_LOG_ENABLE.default(false).importance(Medium).doc("Whether skipped records are logged."))
-        .define(ERRORS_LOG_INCLUDE_MESSAGES.default(false).importance(Medium).doc(
-            "Whether the log says which record it was.",
-        ))
-}
-
-fn sink_def() -> ConfigDef {
-    use Importance::{High, Medium};
-    common_def()
-        .define(
-            TOPICS
-                .default(Vec::<String>::new())
-                .importance(High)
-                .doc("Topics to consume, comma separated."),
-        )
-        .define(
-            TOPICS_REGEX
-                .default("")
-                .importance(High)
-                .doc("Regular expression of the topics to consume."),
-        )
-        .define(
-            DLQ_TOPIC_NAME
-                .default("")
-                .importance(Medium)
-                .doc("Topic for records that cannot be processed."),
-        )
-        .define(
-            DLQ_REPLICATION_FACTOR
-                .default(3i16)
-                .importance(Medium)
-                .doc("Replication factor of that topic."),
-        )
-        .define(
-            DLQ_CONTEXT_HEADERS
-                .default(false)
-                .importance(Medium)
-                .doc("Whether its records say what failed."),
-        )
-        .define(PUT_BISECT.default(PutBisect::Off).importance(Medium).doc(
-            "With errors.tolerance=all, when put fails with a data error. off: the task fails, as in Kafka Connect. \
-             once: the batch is offered in parts, so that only the guilty records are left out; for connectors that \
-             write nothing when put fails. at-least-once: the same for all connectors, which may write records twice.",
-        ))
-}
-
-fn source_def() -> ConfigDef {
-    use Importance::{Low, Medium};
-    common_def()
-        .define(
-            SOURCE_DLQ_TOPIC_NAME
-                .default("")
-                .importance(Medium)
-                .doc("Topic for records that cannot be sent. Kafka Connect has none for sources."),
-        )
-        .define(
-            SOURCE_DLQ_REPLICATION_FACTOR
-                .default(3i16)
-                .importance(Medium)
-                .doc("Replication factor of that topic."),
-        )
-        .define(
-            SOURCE_DLQ_CONTEXT_HEADERS
-                .default(true)
-                .importance(Medium)
-                .doc("Whether its records say what failed and where they were read."),
-        )
-        .define(
-            TOPIC_CREATION_GROUPS
-                .default(Vec::<String>::new())
-                .validator(Validator::custom(
-                    "unique topic creation groups",
-                    ensure_unique_groups,
-                ))
-                .importance(Low)
-                .doc("Groups of created topics."),
-        )
-        .define(
-            EXACTLY_ONCE_SUPPORT
-                .default("requested")
-                .validator(Validator::in_ignoring_case(["requested", "required"]))
-                .importance(Medium)
-                .doc("Whether the connector must be exactly-once."),
-        )
-        .define(
-            TRANSACTION_BOUNDARY
-                .default("poll")
-                .validator(Validator::in_ignoring_case([
-                    "poll",
-                    "interval",
-                    "connector",
-                ]))
-                .importance(Medium)
-                .doc("Where transactions end."),
-        )
-        .define(
-            TRANSACTION_BOUNDARY_INTERVAL_MS
-                .default_null()
-                .importance(Low)
-                .doc("Time between transactions."),
-        )
-        .define(
-            OFFSETS_STORAGE_TOPIC
-                .default_null()
-                .importance(Low)
-                .doc("Own topic for source offsets."),
-        )
 }
 
 impl ConnectorConfig {
@@ -316,16 +150,8 @@ impl ConnectorConfig {
             AnyConnector::Source(_) => PutBisect::Off,
         };
         let dead_letters = match connector {
-            AnyConnector::Sink(_) => DeadLetters {
-                topic: topic_in(parsed.get(DLQ_TOPIC_NAME)),
-                replication_factor: parsed.get(DLQ_REPLICATION_FACTOR),
-                context_headers: parsed.get(DLQ_CONTEXT_HEADERS),
-            },
-            AnyConnector::Source(_) => DeadLetters {
-                topic: topic_in(parsed.get(SOURCE_DLQ_TOPIC_NAME)),
-                replication_factor: parsed.get(SOURCE_DLQ_REPLICATION_FACTOR),
-                context_headers: parsed.get(SOURCE_DLQ_CONTEXT_HEADERS),
-            },
+            AnyConnector::Sink(_) => DeadLetters::of_sink(&parsed),
+            AnyConnector::Source(_) => DeadLetters::of_source(&parsed),
         };
         if let Some(Ok(topics)) = &topics
             && let Err(more) = dead_letters.check(topics)
@@ -349,6 +175,7 @@ impl ConnectorConfig {
             dead_letter_context_headers: dead_letters.context_headers,
             put_bisect,
             originals: properties.clone(),
+            references: Properties::new(),
         })
     }
 
@@ -369,6 +196,7 @@ impl ConnectorConfig {
             dead_letter_context_headers: false,
             put_bisect: PutBisect::Off,
             originals: Properties::default(),
+            references: Properties::new(),
         }
     }
 }
@@ -391,15 +219,31 @@ fn topic_in(name: String) -> Option<String> {
 }
 
 /// What a configuration says of its dead letter queue.
-struct DeadLetters {
+pub struct DeadLetters {
     topic: Option<String>,
     replication_factor: i16,
     context_headers: bool,
 }
 
 impl DeadLetters {
+    pub fn of_sink(parsed: &ParsedConfig) -> Self {
+        Self {
+            topic: topic_in(parsed.get(DLQ_TOPIC_NAME)),
+            replication_factor: parsed.get(DLQ_REPLICATION_FACTOR),
+            context_headers: parsed.get(DLQ_CONTEXT_HEADERS),
+        }
+    }
+
+    fn of_source(parsed: &ParsedConfig) -> Self {
+        Self {
+            topic: topic_in(parsed.get(SOURCE_DLQ_TOPIC_NAME)),
+            replication_factor: parsed.get(SOURCE_DLQ_REPLICATION_FACTOR),
+            context_headers: parsed.get(SOURCE_DLQ_CONTEXT_HEADERS),
+        }
+    }
+
     /// Fails: when the queue's topic would be read by the connector itself, with Java's messages.
-    fn check(&self, topics: &TopicsChoice) -> Result<(), ConfigErrors> {
+    pub fn check(&self, topics: &TopicsChoice) -> Result<(), ConfigErrors> {
         let Some(name) = &self.topic else {
             return Ok(());
         };
@@ -447,7 +291,10 @@ pub fn topics_of(properties: &Properties) -> Result<TopicsChoice, ConfigErrors> 
         (true, false) => JavaRegex::new(&pattern)
             .map(TopicsChoice::Pattern)
             .map_err(|error| {
-                ConfigErrors::of(TOPICS_REGEX.name(), format!("Invalid regex: {error}"))
+                let key = TOPICS_REGEX.name();
+                let reason = format!("Invalid regex: {error}");
+                let message = ConfigException::invalid(key, &pattern, reason).into_message();
+                ConfigErrors::of(key, message)
             }),
     }
 }
@@ -557,7 +404,7 @@ mod tests {
         check_topics("topics=a, b", "a+b");
         check_topics("topics.regex=a|b", "a|b");
         check_topics("topics.regex=(?!a).*", "(?!a).*");
-        let unclosed = "Invalid regex: Unclosed group near index 1\n(";
+        let unclosed = "Invalid value ( for configuration topics.regex: Invalid regex: Unclosed group near index 1\n(";
         check_topics("topics.regex=(", unclosed);
         let none = "Must configure one of topics or topics.regex";
         check_topics("", &format!("{none}; {none}"));

@@ -31,8 +31,10 @@ mod transforms;
 pub mod client_config;
 pub mod config_providers;
 pub mod connector_config;
+mod connector_def;
 pub mod plugins;
 pub mod status;
+pub mod validation;
 pub mod worker_config;
 
 pub use config_providers::ConfigProviders;

@@ -51,7 +51,12 @@ impl ConnectorOffsets {
         Ok((key, value))
     }
 
-    /// Stores what [`Self::encode`] made. May block on a disk.
+    /// Whether [`Self::store`] may wait for a disk.
+    pub fn may_block(&self) -> bool {
+        self.store.may_block()
+    }
+
+    /// Stores what [`Self::encode`] made.
     pub fn store(&self, offsets: RawOffsets) -> Result<()> {
         self.store.set(offsets).map_err(|cause| {
             ConnectError::retriable("cannot store source offsets").caused_by(cause)

@@ -136,7 +136,7 @@ impl Plugins {
                 "This class is abstract and cannot be created. Did you mean {}?",
                 nested.join(", ")
             )
-        } else if let Some(class) = self.class_of_any_kind(name) {
+        } else if let Some(class) = self.full_name(name) {
             format!("Class class {class} does not implement the {kind} interface")
         } else {
             format!(
@@ -146,8 +146,13 @@ impl Plugins {
         Err(ConfigErrors::of(key, message))
     }
 
+    /// Whether a name means a class: a plugin of any kind, or one in which plugins are nested.
+    pub fn knows(&self, name: &str) -> bool {
+        self.full_name(name).is_some() || !nested_classes(&self.transformations, name).is_empty()
+    }
+
     /// The full name of a plugin of whatever kind.
-    fn class_of_any_kind(&self, name: &str) -> Option<&'static str> {
+    pub fn full_name(&self, name: &str) -> Option<&'static str> {
         fn class<T: Copy>(registry: &Registry<T>, name: &str, kind: &str) -> Option<&'static str> {
             match find(registry, name, kind) {
                 Found::One(class, _) => Some(class),
@@ -159,6 +164,7 @@ impl Plugins {
             .or_else(|| class(&self.header_converters, name, "HeaderConverter"))
             .or_else(|| class(&self.transformations, name, "Transformation"))
             .or_else(|| class(&self.predicates, name, "Predicate"))
+            .or_else(|| class(&self.config_providers, name, "ConfigProvider"))
     }
 
     pub fn config_provider(

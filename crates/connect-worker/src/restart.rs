@@ -9,7 +9,7 @@
 use connect_api::ErrorKind;
 use connect_config::{
     ConfigDef, ConfigErrors, ConfigException, ConfigValueData, Importance, Key, Properties,
-    Validator,
+    Validator, Width,
 };
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,6 +22,8 @@ pub const DELAY_MAX_MS: Key<i64> = Key::new("millstream.restart.delay.max.ms");
 pub const BUDGET_PER_HOUR: Key<i32> = Key::new("millstream.restart.budget.per.hour");
 pub const HEALTHY_AFTER_MS: Key<i64> = Key::new("millstream.restart.healthy.after.ms");
 
+/// Where forms show them, behind those of Kafka Connect.
+const GROUP: &str = "Error Handling";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The words of [`RESTART_ON`]. `Config` is not among them: it takes a person to change a configuration.
@@ -46,21 +48,30 @@ pub fn define(def: ConfigDef) -> ConfigDef {
             .doc(
                 "After errors of which kinds a failed task or connector is started again by itself: some of retriable, \
                  data, fatal. none: never, as in Kafka Connect. A connector's setting goes before the worker's.",
-            ),
+            )
+            .group(GROUP, 110)
+            .width(Width::Short)
+            .display_name("Restart after errors"),
     )
     .define(
         DELAY_MIN_MS
             .default(1_000i64)
             .validator(Validator::at_least(1i64))
             .importance(Low)
-            .doc("Wait before the first restart in milliseconds; each further one is twice as long."),
+            .doc("Wait before the first restart in milliseconds; each further one is twice as long.")
+            .group(GROUP, 111)
+            .width(Width::Short)
+            .display_name("First wait before a restart"),
     )
     .define(
         DELAY_MAX_MS
             .default(300_000i64)
             .validator(Validator::at_least(1i64))
             .importance(Low)
-            .doc("Longest wait before a restart in milliseconds."),
+            .doc("Longest wait before a restart in milliseconds.")
+            .group(GROUP, 112)
+            .width(Width::Short)
+            .display_name("Longest wait before a restart"),
     )
     .define(
         BUDGET_PER_HOUR
@@ -70,14 +81,20 @@ pub fn define(def: ConfigDef) -> ConfigDef {
             .doc(
                 "Most restarts of one task or connector within an hour; when they are used up, it stays FAILED until \
                  somebody restarts it.",
-            ),
+            )
+            .group(GROUP, 113)
+            .width(Width::Short)
+            .display_name("Restarts per hour"),
     )
     .define(
         HEALTHY_AFTER_MS
             .default(600_000i64)
             .validator(Validator::at_least(1i64))
             .importance(Low)
-            .doc("How long it must run in milliseconds until the next wait is the first again."),
+            .doc("How long it must run in milliseconds until the next wait is the first again.")
+            .group(GROUP, 114)
+            .width(Width::Short)
+            .display_name("Healthy after"),
     )
 }
 

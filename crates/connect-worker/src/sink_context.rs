@@ -2,6 +2,7 @@
 //!
 //! Lives here: the task's side of the loop: requests are noted here and carried out before the next `put`.
 
+use crate::config_providers::TaskConfig;
 use crate::errors::Tolerance;
 use connect_api::{ConnectError, ErrantRecordReporter, Result, SinkTaskContext, TopicPartition};
 use connect_config::Properties;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 /// Shared by the task and its loop.
 pub struct SinkContext {
-    config: Properties,
+    config: TaskConfig,
     tolerance: Arc<Tolerance>,
     state: Mutex<State>,
 }
@@ -34,7 +35,7 @@ pub struct Requests {
 }
 
 impl SinkContext {
-    pub fn new(config: Properties, tolerance: Arc<Tolerance>) -> Self {
+    pub fn new(config: TaskConfig, tolerance: Arc<Tolerance>) -> Self {
         Self {
             config,
             tolerance,
@@ -89,7 +90,7 @@ impl State {
 
 impl SinkTaskContext for SinkContext {
     fn configs(&self) -> Properties {
-        self.config.clone()
+        self.config.fresh()
     }
 
     fn offset(&self, partition: TopicPartition, offset: i64) {

@@ -7,6 +7,7 @@
 //! Source: `WorkerSinkTask` in apache/kafka, connect/runtime.
 
 use crate::chain::TransformationChain;
+use crate::config_providers::TaskConfig;
 use crate::connector_config::{ConnectorConfig, TopicsChoice, topics_of};
 use crate::conversion::Converters;
 use crate::errors::{DeadLetters, Tolerance, of_client};
@@ -99,7 +100,12 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         () = parts.target.stopping() => return Ok(()),
     };
     let context = Arc::new(SinkContext::new(
-        parts.task_config.clone(),
+        TaskConfig::new(
+            parts.task_config.clone(),
+            &parts.config.originals,
+            &parts.config.references,
+            parts.worker.config.providers.clone(),
+        ),
         parts.tolerance.clone(),
     ));
     let now = Instant::now();

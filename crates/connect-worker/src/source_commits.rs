@@ -116,6 +116,8 @@ impl Commits {
         // Nothing to store is a commit too: the task hears of it.
         if stored.is_empty() {
             let _ = sender.send(Ok(()));
+        } else if !store.may_block() {
+            let _ = sender.send(store.store(stored));
         } else {
             tokio::task::spawn_blocking(move || sender.send(store.store(stored)));
         }

@@ -7,6 +7,7 @@
 //! Source: `AbstractWorkerSourceTask`, `WorkerSourceTask` in apache/kafka, connect/runtime.
 
 use crate::chain::TransformationChain;
+use crate::config_providers::TaskConfig;
 use crate::connector_config::ConnectorConfig;
 use crate::conversion::{Converters, SourceConversion};
 use crate::errors::{Again, DeadLetters, Failure, Retries, Stage, Tolerance, Which, of_client};
@@ -99,6 +100,14 @@ pub async fn run(mut parts: Parts) -> Result<()> {
     let made = Producer::new(client.clone(), &parsed.settings);
     let (producer, acknowledgements) =
         made.map_err(|cause| ConnectError::config("cannot make the producer").caused_by(cause))?;
+    let creation = TopicCreation::parse(
+        &parts.config.originals,
+        parts.worker.config.topic_creation_enable,
+    )?;
+    let topic_creator = creation.map(|creation| {
+        let client_id = format!("connector-adminclient-{}", parts.id);
+        TopicCreator::new(creation, &parts.worker, &parts.config.originals, &client_id)
+    });
     let letters = DeadLetters::open(
         &parts.id,
         &parts.config,
@@ -109,16 +118,13 @@ pub async fn run(mut parts: Parts) -> Result<()> {
         letters = letters => letters?,
         () = parts.target.stopping() => return Ok(()),
     };
-    let creation = TopicCreation::parse(
-        &parts.config.originals,
-        parts.worker.config.topic_creation_enable,
-    )?;
-    let topic_creator = creation.map(|creation| {
-        let client_id = format!("connector-adminclient-{}", parts.id);
-        TopicCreator::new(creation, &parts.worker, &parts.config.originals, &client_id)
-    });
     let context = Arc::new(Context {
-        config: parts.task_config.clone(),
+        config: TaskConfig::new(
+            parts.task_config.clone(),
+            &parts.config.originals,
+            &parts.config.references,
+            parts.worker.config.providers.clone(),
+        ),
         offsets: parts.offsets.clone(),
         tolerance: parts.tolerance.clone(),
     });
@@ -197,14 +203,14 @@ pub async fn wait_while_paused(
 }
 
 struct Context {
-    config: Properties,
+    config: TaskConfig,
     offsets: Arc<ConnectorOffsets>,
     tolerance: Arc<Tolerance>,
 }
 
 impl SourceTaskContext for Context {
     fn configs(&self) -> Properties {
-        self.config.clone()
+        self.config.fresh()
     }
 
     fn offset_storage_reader(&self) -> Arc<dyn OffsetStorageReader> {
@@ -448,7 +454,13 @@ impl SourceLoop {
                         *last_topic = Some((record.topic.clone(), *topic));
                         *topic
                     }
-                    None => return Ok(Appended::UntilUnknownTopic(record.topic.clone())),
+                    None => {
+                        // As in Java, no topic is looked for, or created, for a record that goes nowhere.
+                        return Ok(match conversion.convert(record) {
+                            Ok(_) => Appended::UntilUnknownTopic(record.topic.clone()),
+                            Err(failure) => Appended::UntilFailure(failure),
+                        });
+                    }
                 },
             };
             let encoded = match conversion.convert(record) {
@@ -556,6 +568,8 @@ impl SourceLoop {
     async fn wait_for_room(&mut self) -> Result<Flow> {
         let Self {
             producer,
+            acknowledgements,
+            arrived,
             target,
             commits,
             unanswered,
@@ -563,7 +577,7 @@ impl SourceLoop {
             ..
         } = self;
         let Some(ready) = attended(
-            producer.ready(),
+            producer.ready_and_take(acknowledgements, arrived),
             target,
             commits,
             &mut unanswered.submitted,

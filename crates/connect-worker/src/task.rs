@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info, warn};
@@ -76,6 +76,7 @@ impl TaskHandle {
     /// One thread per task: a plugin that blocks harms its own task only, and what a task hands to its
     /// producer or consumer stays on one thread, so that no two threads wake each other for it.
     ///
+    /// With `shared` it runs on that runtime instead: a simulation has one thread and one time.
     /// `on_failure`: asked once when the task has failed, what is done about it.
     ///
     /// Fails: when the system gives no thread.
@@ -84,6 +85,7 @@ impl TaskHandle {
         run_id: RunId,
         target: TargetState,
         listener: Arc<dyn StatusListener>,
+        shared: Option<&Handle>,
         on_failure: impl FnOnce(&ConnectError) -> Restart + Send + 'static,
         run: impl FnOnce(Target) -> F,
     ) -> std::io::Result<Self>
@@ -102,21 +104,30 @@ impl TaskHandle {
         };
         let (cancel, cancelled) = oneshot::channel::<()>();
         let (ended, end) = oneshot::channel();
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name(format!("task-thread-{id}"));
-        thread.spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = watched.instrument(span) => {}
-                    // A handle that is dropped lets the task run on.
-                    Ok(()) = cancelled => {}
-                }
+        let until_cancelled = async move {
+            tokio::select! {
+                () = watched.instrument(span) => {}
+                // A handle that is dropped lets the task run on.
+                Ok(()) = cancelled => {}
+            }
+        };
+        // Nobody waits any more for a task that was abandoned.
+        let end_of_task = move || _ = ended.send(());
+        if let Some(shared) = shared {
+            shared.spawn(async move {
+                until_cancelled.await;
+                end_of_task();
             });
-            // What still blocks a helper thread must not keep this one.
-            runtime.shutdown_background();
-            // Nobody waits any more for a task that was abandoned.
-            let _ = ended.send(());
-        })?;
+        } else {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let thread = std::thread::Builder::new().name(format!("task-thread-{id}"));
+            thread.spawn(move || {
+                runtime.block_on(until_cancelled);
+                // What still blocks a helper thread must not keep this one.
+                runtime.shutdown_background();
+                end_of_task();
+            })?;
+        }
         Ok(Self {
             id,
             run: run_id,

@@ -40,7 +40,7 @@ pub fn admin_settings(
     let is_meant = |key: &str| {
         of_worker.contains_key(key)
             || of_connector.contains_key(key)
-            || key != "config.providers" && settings::knows(ClientKind::Admin, key)
+            || settings::knows(ClientKind::Admin, key)
     };
     let properties = config
         .iter()

@@ -84,6 +84,8 @@ pub struct Worker {
     parts: Arc<WorkerParts>,
     connectors: BTreeMap<String, RunningConnector>,
     requests: mpsc::UnboundedSender<ConnectorRequest>,
+    /// Where tasks run that have no thread of their own.
+    shared_runtime: Option<Handle>,
 }
 
 struct RunningConnector {
@@ -140,9 +142,16 @@ impl Worker {
                 parts: Arc::new(parts),
                 connectors: BTreeMap::new(),
                 requests,
+                shared_runtime: None,
             },
             receiver,
         )
+    }
+
+    /// Tasks that start from now on share this runtime instead of having a thread each: for simulations,
+    /// which have one thread and one time.
+    pub fn run_tasks_on(&mut self, runtime: Handle) {
+        self.shared_runtime = Some(runtime);
     }
 
     /// Checks a connector's configuration, starts it and its tasks; when `target` is another state than

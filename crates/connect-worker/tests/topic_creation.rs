@@ -2,9 +2,11 @@
 
 mod support;
 
+use connect_api::data::Value;
 use connect_worker::TargetState;
 use kafka_client::admin::ConfigResource;
 use support::Bench;
+use support::plugins::Step;
 
 const DEFAULT: &str =
     "topic.creation.default.partitions=2\ntopic.creation.default.replication.factor=1\n";
@@ -75,6 +77,27 @@ async fn a_topic_that_is_there_stays_as_it_is() {
     bench.create_topic(&format!("{}-s", bench.name), 5).await;
     let topic = write(&mut bench, DEFAULT).await;
     assert_eq!(partitions(&bench, &topic).await, 5);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_topic_is_created_for_a_record_that_goes_nowhere() {
+    let Some(mut bench) = Bench::new("creation-bad", "") else {
+        return;
+    };
+    let settings = format!(
+        "{DEFAULT}errors.tolerance=all\nvalue.converter=org.apache.kafka.connect.json.JsonConverter\n\
+         value.converter.schemas.enable=false"
+    );
+    let (source, name) = bench.source("s", &settings).await;
+    // A value that its schema, STRING, does not allow.
+    source.step(Step::Give(vec![Value::Boolean(true)]));
+    source.called("commit_record ? dropped").await;
+    let described = bench.admin.describe_topics(&[&name]).await.remove(&name);
+    assert!(described.expect("an answer").is_err());
+    source.give(&["a"]);
+    source.sent().await;
+    assert_eq!(partitions(&bench, &name).await, 2);
     bench.stop().await;
 }
 

@@ -17,9 +17,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::api::Peer;
 use crate::broker::{Broker, flush_regularly, keep_time, maintain_regularly};
 use crate::config::{Config, Storage};
-use crate::server::connection::{Peer, serve};
+use crate::server::connection::serve;
 
 /// Held by the process that has the directory.
 const LOCK: &str = "lock";
@@ -97,7 +98,7 @@ pub struct Handle {
 
 /// Opens the directory, brings what it holds to a consistent state, and answers from then on.
 ///
-/// Takes a few milliseconds, and about 0.1 s more per gigabyte in the directory. Damage that was
+/// Takes a few milliseconds; after a kill it reads every batch in the directory again. Damage that was
 /// repaired is logged. Needs a Tokio runtime with time, and with I/O for a listener.
 pub async fn start(config: Config) -> Result<Handle, StartError> {
     let lock = match &config.storage {
@@ -240,8 +241,11 @@ impl Handle {
     /// Ends all connections and waits until everything is on the disk.
     pub async fn shutdown(self) {
         self.tasks.take().shutdown().await;
-        if let Err(cause) = self.broker.sync_all().await {
-            error!(%cause, "at the stop not everything could be brought to the disk");
+        match self.broker.sync_all().await {
+            Ok(()) => self.broker.put_checkpoint(),
+            Err(cause) => {
+                error!(%cause, "at the stop not everything could be brought to the disk");
+            }
         }
         info!("the log has stopped");
     }

@@ -111,6 +111,9 @@ impl Journal {
         file.set_len(length)?;
         if whole == 0 {
             file.write_all(MAGIC)?;
+            if let (true, Some(directory)) = (sync_each, path.parent()) {
+                File::open(directory)?.sync_all()?;
+            }
             length = MAGIC.len() as u64;
         }
         let target = Target {

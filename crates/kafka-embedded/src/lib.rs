@@ -1,8 +1,8 @@
 //! A single-node log that speaks Kafka's protocol, in this process: for one machine, and for tests.
 //!
 //! Lives here: topics and their segments (`log`), what is remembered besides (`journal`), groups
-//! (`group`), transactions (`transaction`), what holds them together (`broker`), answers to
-//! requests (`api`) and the connections in front (`server`).
+//! (`group`), transactions (`transaction`), what holds them together (`broker`), what
+//! a request may look like (`request`), answers (`api`) and the connections in front (`server`).
 //! Never here: a concept of Kafka Connect, our client.
 //!
 //! ```no_run
@@ -28,6 +28,7 @@ mod group;
 mod handle;
 mod journal;
 mod log;
+mod request;
 mod server;
 mod transaction;
 

@@ -26,8 +26,27 @@ pub enum Command {
     Standalone(StandaloneArgs),
     /// Try a connector's transforms on lines of JSON, without a worker.
     Transform(TransformArgs),
+    /// Say what is wrong with connector configurations.
+    Validate(ValidateArgs),
     /// Run a log that speaks Kafka's protocol, for one machine.
     Kafka(KafkaArgs),
+}
+
+/// Checks connector configurations as Kafka Connect's REST API does before it creates a connector, and names unknown
+/// keys with the nearest known one. Starts nothing and needs no Kafka.
+#[derive(Debug, Args)]
+#[command(after_help = VALIDATE_HELP)]
+pub struct ValidateArgs {
+    /// Connector configurations: .properties or JSON.
+    #[arg(value_name = "CONFIG", required = true)]
+    pub configs: Vec<PathBuf>,
+    /// The worker's configuration: its converters are the defaults, its policy decides about client overrides, and its
+    /// config providers resolve ${provider:path:key}.
+    #[arg(long, value_name = "WORKER.properties")]
+    pub worker: Option<PathBuf>,
+    /// Answer in the JSON of PUT /connector-plugins/{class}/config/validate.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Reads records from standard input, one a line, runs the transforms of a connector configuration over them and
@@ -174,6 +193,15 @@ Exit codes:
   1  wrong command line
   2  the configuration cannot be read or is wrong
   3  at least one line failed";
+
+const VALIDATE_HELP: &str = "\
+Example:
+  millstream validate --worker worker.properties orders-sink.properties
+
+Exit codes:
+  0  every configuration is valid
+  1  wrong command line
+  2  at least one configuration is wrong or cannot be read";
 
 const STANDALONE_HELP: &str = "\
 The smallest worker.properties:

@@ -13,3 +13,4 @@ pub mod quickstart;
 pub mod signals;
 pub mod standalone;
 pub mod transform;
+pub mod validate;

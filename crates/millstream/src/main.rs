@@ -2,7 +2,7 @@
 
 use millstream::cli::{Cli, Command};
 use millstream::exit::Exit;
-use millstream::{kafka, logging, quickstart, standalone, transform};
+use millstream::{kafka, logging, quickstart, standalone, transform, validate};
 use std::process::ExitCode;
 use tracing::Level;
 
@@ -25,13 +25,14 @@ fn main() -> ExitCode {
     };
     // Where a person reads along, the program speaks for itself and logs say what went wrong.
     let secrets = logging::start(match cli.command {
-        Command::Quickstart(_) | Command::Transform(_) => Level::WARN,
+        Command::Quickstart(_) | Command::Transform(_) | Command::Validate(_) => Level::WARN,
         _ => Level::INFO,
     });
     match cli.command {
         Command::Quickstart(args) => quickstart::run(&args, &secrets).into(),
         Command::Standalone(args) => standalone::run(&args, &secrets).into(),
         Command::Transform(args) => transform::run(&args).into(),
+        Command::Validate(args) => validate::run(&args, &secrets).into(),
         Command::Kafka(args) => kafka::run(&args).into(),
     }
 }

@@ -163,7 +163,14 @@ pub async fn serve(
     }
 }
 
-fn read_worker(path: &Path, plugins: &Plugins, secrets: &Secrets) -> Result<WorkerConfig, String> {
+/// Reads and checks a worker's configuration, references resolved.
+///
+/// Fails: with a sentence that names the file.
+pub fn read_worker(
+    path: &Path,
+    plugins: &Plugins,
+    secrets: &Secrets,
+) -> Result<WorkerConfig, String> {
     let shown = path.display();
     let bytes = std::fs::read(path)
         .map_err(|cause| format!("cannot read the worker configuration {shown}: {cause}"))?;

@@ -65,10 +65,14 @@ fn hash_of(schema: &Schema) -> u64 {
 }
 
 impl Str {
-    /// The one text of the program that says this. For texts of the configuration that go into every record.
+    /// The one text of the program that says this, or one that lies in the value. For texts of the configuration that
+    /// go into every record.
     ///
-    /// Lives for ever, as long as it is short and there are fewer than 4096.
+    /// Lives for ever, as long as it is at most 1 KiB and there are fewer than 4096.
     pub fn interned(text: &str) -> Str {
+        if let Some(text) = Str::inline(text) {
+            return text;
+        }
         if text.len() > TEXT_BYTES_MAX {
             return Str::from(text);
         }
@@ -103,8 +107,10 @@ mod tests {
 
     #[test]
     fn equal_texts_become_one() {
-        let (first, second) = (Str::interned("site"), Str::interned("site"));
+        const TEXT: &str = "a text that is longer than what lies in the value";
+        let (first, second) = (Str::interned(TEXT), Str::interned(TEXT));
         assert_eq!(first.as_ptr(), second.as_ptr());
-        assert_eq!(first, "site");
+        assert_eq!(first, TEXT);
+        assert_eq!(Str::interned("short"), "short");
     }
 }

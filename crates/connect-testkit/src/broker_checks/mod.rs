@@ -171,6 +171,17 @@ struct Row {
 }
 
 impl Report {
+    /// Name, found and expected of each check that does not hold.
+    fn failures(&self) -> Vec<String> {
+        self.rows
+            .iter()
+            .filter_map(|Row { name, verdict, .. }| match verdict {
+                Verdict::Fails(cause) => Some(format!("{name}\n    {cause:#}")),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// When nothing else could be looked at.
     fn of_failure(name: &str, cause: anyhow::Error) -> Self {
         let row = Row {
@@ -200,14 +211,7 @@ impl Report {
                 Verdict::Fails(_) => println!("FAILS   {took:5.1} s  {name}"),
             }
         }
-        let failures: Vec<String> = self
-            .rows
-            .iter()
-            .filter_map(|Row { name, verdict, .. }| match verdict {
-                Verdict::Fails(cause) => Some(format!("{name}\n    {cause:#}")),
-                _ => None,
-            })
-            .collect();
+        let failures = self.failures();
         let (total, failed) = (self.rows.len(), failures.len());
         // Not `println!`: the test harness would keep the line of a test that passes to itself.
         let line = format!("checks: {} of {total} hold\n", total - failed);
@@ -224,12 +228,6 @@ impl Report {
 pub async fn run(target: &Target, checks: Vec<Check>) -> Report {
     let local = LocalSet::new();
     local.run_until(run_locally(target, checks)).await
-}
-
-/// As [`run`], and only the checks whose name contains `part`: for who looks for one fault.
-pub async fn run_matching(target: &Target, part: &str) -> Report {
-    let chosen = all().into_iter().filter(|check| check.name.contains(part));
-    run(target, chosen.collect()).await
 }
 
 async fn run_locally(target: &Target, checks: Vec<Check>) -> Report {
@@ -330,5 +328,61 @@ async fn until<T>(
         // Another process: there is nothing to wait on but its answer.
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report_of(checks: Vec<Check>, bootstrap: &str) -> Report {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime of one thread");
+        let bootstrap = bootstrap.to_owned();
+        runtime.block_on(run(&Target { bootstrap }, checks))
+    }
+
+    #[test]
+    fn a_broker_that_is_not_there_passes_nothing() {
+        // Port 1 of this machine: nobody listens.
+        let failures = report_of(all(), "127.0.0.1:1").failures();
+        assert_eq!(failures.len(), 1);
+        let wanted =
+            "the broker answers, and has its coordinators\n    could not connect to 127.0.0.1:1";
+        assert!(failures[0].starts_with(wanted), "{failures:?}");
+    }
+
+    #[test]
+    fn a_check_that_fails_is_told_with_found_and_expected() {
+        let row = |name: &str, result: Result<()>| Row {
+            name: format!("part: {name}"),
+            verdict: result.map_or_else(Verdict::Fails, |()| Verdict::Holds),
+            took: Duration::ZERO,
+        };
+        let rows = vec![
+            row("one", same("number", 1, 1)),
+            row("two", same("number", 1, 2)),
+            row("three", one_of("number", 1, &[2, 1])),
+        ];
+        let failures = Report { rows }.failures();
+        assert_eq!(failures, ["part: two\n    number: found 1, expected 2"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "checks do not hold")]
+    fn a_run_with_a_failure_fails() {
+        Report::of_failure("part: one", anyhow!("number: found 1, expected 2")).assert_all_hold();
+    }
+
+    #[test]
+    fn names_of_checks_differ() {
+        let mut names: Vec<String> = all().into_iter().map(|check| check.name).collect();
+        names.extend(restart::names());
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 }

@@ -77,6 +77,12 @@ fn all() -> Vec<(&'static str, Before)> {
     ]
 }
 
+/// The names of the checks, as the report has them.
+pub fn names() -> Vec<String> {
+    let checks = all().into_iter();
+    checks.map(|(name, _)| format!("restart: {name}")).collect()
+}
+
 /// Leaves everything, kills the broker twice, looks for everything.
 pub async fn run(broker: &mut impl Restartable) -> Report {
     LocalSet::new().run_until(run_locally(broker)).await

@@ -163,10 +163,14 @@ impl Queue {
                     return;
                 }
                 Err(AppendError::Full) => {
-                    if let Err(cause) = self.producer.ready().await {
+                    let ready = self
+                        .producer
+                        .ready_and_take(&mut self.acknowledgements, &mut self.arrived)
+                        .await;
+                    self.take_answers();
+                    if let Err(cause) = ready {
                         return self.lost(1, &cause);
                     }
-                    self.take_answers();
                 }
                 Err(AppendError::RecordTooLarge(_)) if waiting.letter.value.is_some() => {
                     waiting.letter.leave_value_out();

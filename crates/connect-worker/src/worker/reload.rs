@@ -7,7 +7,7 @@
 
 use super::restarts::Restarts;
 use super::{CONNECTOR_CALL_MAX, Life, RunningConnector, Worker, WorkerParts, check, run_plugin};
-use crate::config_providers::Answer;
+use crate::config_providers::{Answer, references_of};
 use crate::config_watch::Watch;
 use crate::connector_config::{CONFIG_ACTION_RELOAD, ConnectorConfig};
 use crate::plugins::AnyConnector;
@@ -48,9 +48,10 @@ impl Worker {
         let work = async move {
             let providers = &parts.config.providers;
             let resolved = providers.resolve(&copy)?;
-            let (config, connector, mut warnings) = check(&parts, &resolved.properties)
+            let (mut config, connector, mut warnings) = check(&parts, &resolved.properties)
                 .map_err(|errors| providers.secrets().hide_in(&errors))?;
             warnings.extend(resolved.warnings);
+            config.references = references_of(&copy);
             Ok::<_, connect_config::ConfigErrors>(Prepared {
                 config,
                 connector,

@@ -92,35 +92,50 @@ impl Worker {
         let tolerance = Arc::new(Tolerance::new(id.clone(), &config, new.spare_converters));
         let (converters, chain) = (new.converters, new.chain);
         let listener = parts.listener.clone();
+        let shared = self.shared_runtime.as_ref();
         let run = RunId::next();
         let on_failure = self.on_task_failure(&id, run);
         let spawned = match new.task {
             AnyTask::Source(task) => {
                 let offsets = Arc::new(ConnectorOffsets::new(&id.connector, parts.offsets.clone()));
-                TaskHandle::spawn(id.clone(), run, target, listener, on_failure, |target| {
-                    let producer = client_config::source_task_producer(
-                        &parts.config.originals,
-                        &config.originals,
-                        &id.connector,
-                        id.task,
-                    );
-                    source_task::run(source_task::Parts {
-                        id,
-                        task,
-                        task_config,
-                        config,
-                        producer,
-                        converters,
-                        chain,
-                        tolerance,
-                        offsets,
-                        worker: parts,
-                        target,
-                    })
-                })
+                TaskHandle::spawn(
+                    id.clone(),
+                    run,
+                    target,
+                    listener,
+                    shared,
+                    on_failure,
+                    |target| {
+                        let producer = client_config::source_task_producer(
+                            &parts.config.originals,
+                            &config.originals,
+                            &id.connector,
+                            id.task,
+                        );
+                        source_task::run(source_task::Parts {
+                            id,
+                            task,
+                            task_config,
+                            config,
+                            producer,
+                            converters,
+                            chain,
+                            tolerance,
+                            offsets,
+                            worker: parts,
+                            target,
+                        })
+                    },
+                )
             }
-            AnyTask::Sink(task) => {
-                TaskHandle::spawn(id.clone(), run, target, listener, on_failure, |target| {
+            AnyTask::Sink(task) => TaskHandle::spawn(
+                id.clone(),
+                run,
+                target,
+                listener,
+                shared,
+                on_failure,
+                |target| {
                     let consumer = client_config::sink_task_consumer(
                         &parts.config.originals,
                         &config.originals,
@@ -139,8 +154,8 @@ impl Worker {
                         worker: parts,
                         target,
                     })
-                })
-            }
+                },
+            ),
         };
         spawned.map_err(|cause| {
             ConnectError::fatal("the system gives no thread for the task").caused_by(cause)

@@ -478,10 +478,13 @@ impl Consumer {
         }
         self.steps.push_back(Step::Adopt(assigned));
         self.steps.push_back(Step::Tell(Polled::Assigned(added)));
+        // Whatever was heard since the member joined came too late for this assignment.
+        self.watch_group();
     }
 
-    /// Asks for a rebalance when what the last one was based on has changed, or when a failed
-    /// membership may be tried again.
+    /// Asks for a rebalance when what the last one was based on has changed.
+    ///
+    /// Not only once: what is asked for while a rebalance is under way ends with that one.
     pub(super) fn watch_group(&mut self) {
         let topics = self.subscribed.topics();
         let by_group = self.subscribed.by_group();
@@ -494,13 +497,11 @@ impl Consumer {
             .as_ref()
             .is_some_and(|joined| *joined != topics)
         {
-            group.joined = None;
             group.rejoin("subscription has changed");
         }
         if let Some((topics, partitions)) = &group.watched
             && topic_partitions(&self.cluster, topics) != *partitions
         {
-            group.watched = None;
             group.rejoin("cached metadata has changed");
         }
     }

@@ -25,6 +25,8 @@ use crate::error::KafkaErrorCode as Code;
 use crate::fake_broker::{Call, FakeCluster, Reply};
 use crate::settings::ConsumerSettings;
 
+mod rebalance;
+
 /// One partition on two brokers with the ids 1 and 2, and what they do.
 #[derive(Clone)]
 struct Log {

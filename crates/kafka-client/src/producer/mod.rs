@@ -22,6 +22,7 @@ mod sequence;
 mod simulation;
 mod state;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -275,6 +276,22 @@ impl Producer {
             }
             // Plenty may not come while one partition is stuck; then a little will do.
             _ = tokio::time::timeout_at(deadline.min(now + ROOM_CHECK_INTERVAL), plenty).await;
+        }
+    }
+
+    /// As [`ready`](Self::ready), for whoever takes the acknowledgements too: what is not taken counts
+    /// against `buffer.memory`, and without anybody to take it the room may never come. Cancel safe.
+    pub async fn ready_and_take(
+        &mut self,
+        acknowledgements: &mut Acknowledgements,
+        into: &mut Vec<Acknowledged>,
+    ) -> Result<(), ClientError> {
+        let mut ready = pin!(self.ready());
+        loop {
+            match tokio::time::timeout(ROOM_CHECK_INTERVAL, &mut ready).await {
+                Ok(ready) => return ready,
+                Err(_) => _ = acknowledgements.try_recv(into),
+            }
         }
     }
 

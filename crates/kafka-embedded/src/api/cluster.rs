@@ -11,7 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, text};
 use crate::broker::NODE_ID;
-use crate::server::schema::{APIS, Api};
+use crate::request::schema::{APIS, Api};
 
 /// Kafka's `EndpointType.BROKER`.
 const BROKERS: i8 = 1;

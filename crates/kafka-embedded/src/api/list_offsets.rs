@@ -8,7 +8,7 @@ use kafka_protocol::messages::list_offsets_response::{
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tracing::error;
 
-use super::Call;
+use super::{Call, each_once};
 use crate::broker::Partition;
 use crate::log::Found;
 
@@ -28,8 +28,10 @@ pub(super) const READ_COMMITTED: i8 = 1;
 pub(super) fn list_offsets(call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let committed = request.isolation_level == READ_COMMITTED;
     let mut topics = Vec::new();
-    for topic in &request.topics {
+    for topic in each_once(request.topics, |topic| topic.name.clone()) {
         let known = call.broker.topic(topic.name.as_str());
+        // A search by time reads batches: once for each partition.
+        let partitions = each_once(topic.partitions, |asked| asked.partition_index);
         let partition = |asked: &ListOffsetsPartition| {
             let partition = known
                 .as_ref()
@@ -63,7 +65,7 @@ pub(super) fn list_offsets(call: &Call<'_>, request: ListOffsetsRequest) -> List
         };
         let response = ListOffsetsTopicResponse::default()
             .with_name(topic.name.clone())
-            .with_partitions(topic.partitions.iter().map(partition).collect());
+            .with_partitions(partitions.iter().map(partition).collect());
         topics.push(response);
     }
     ListOffsetsResponse::default().with_topics(topics)

@@ -59,9 +59,11 @@ fn one(call: &Call<'_>, wanted: &MetadataRequestTopic, may_create: bool) -> Meta
     if let Some(topic) = broker.topic(name.as_str()) {
         return described(&topic);
     }
-    let error = if name_error(name.as_str()).is_some() {
+    let creates = may_create && broker.config.auto_create_topics;
+    let collides = creates && broker.colliding_topic(name.as_str()).is_some();
+    let error = if name_error(name.as_str()).is_some() || collides {
         ResponseError::InvalidTopicException
-    } else if may_create && broker.config.auto_create_topics {
+    } else if creates {
         let partitions = broker.config.default_partitions;
         broker.create_topic(name.as_str(), partitions, TopicOverrides::default());
         match broker.topic(name.as_str()) {

@@ -1,7 +1,7 @@
 //! Requests and their answers: the protocol on one side, the broker on the other.
 //!
 //! Lives here: [`answer`], from a frame to a frame; one file for each family of requests.
-//! Lives elsewhere: whether a frame may be decoded (`crate::server`), state (`crate::broker`).
+//! Lives elsewhere: whether a frame may be decoded (`crate::request`), state (`crate::broker`).
 //! Never here: a socket.
 //!
 //! The message crate refuses to encode a field that a version lacks unless it has its default.
@@ -15,6 +15,8 @@ mod list_offsets;
 mod metadata;
 mod partitions;
 mod produce;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use std::collections::HashSet;
@@ -26,10 +28,22 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
+use tokio::sync::Notify;
+
 use crate::broker::Broker;
-use crate::server::connection::Peer;
-use crate::server::guard::{self, Untrue};
-use crate::server::schema::{Api, Field};
+use crate::request::guard::{self, Untrue};
+use crate::request::schema::{Api, Field};
+
+/// The other side, as far as answers depend on it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// As Kafka prints it in group descriptions: `/127.0.0.1`.
+    pub(crate) host: String,
+    /// Where it reached us.
+    pub(crate) reached: (String, u16),
+    /// Wakes its waiting request.
+    pub(crate) wake: Arc<Notify>,
+}
 
 /// Why a request gets no answer, and its connection ends.
 #[derive(Debug, thiserror::Error)]

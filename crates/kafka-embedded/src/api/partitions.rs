@@ -23,7 +23,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::topics::PARTITIONS_MAX;
+use super::topics::PartitionBudget;
 use super::{Call, Refused, each_once, refused, text};
 use crate::broker::{Broker, NODE_ID, Partition};
 use crate::config::Storage;
@@ -42,6 +42,7 @@ pub(super) fn create_partitions(
     for topic in &request.topics {
         *times.entry(&topic.name).or_default() += 1;
     }
+    let mut budget = PartitionBudget::new();
     let result = |topic: &CreatePartitionsTopic| {
         let grown = if times[&topic.name] > 1 {
             Err(refused(
@@ -49,7 +50,7 @@ pub(super) fn create_partitions(
                 "Duplicate topic name.",
             ))
         } else {
-            grow(call.broker, topic, request.validate_only)
+            grow(call.broker, topic, &mut budget, request.validate_only)
         };
         let result = CreatePartitionsTopicResult::default().with_name(topic.name.clone());
         match grown {
@@ -65,6 +66,7 @@ pub(super) fn create_partitions(
 fn grow(
     broker: &Broker,
     asked: &CreatePartitionsTopic,
+    budget: &mut PartitionBudget,
     validate_only: bool,
 ) -> Result<(), Refused> {
     let topic = broker
@@ -83,10 +85,7 @@ fn grow(
             asked.count
         )));
     }
-    if wanted > PARTITIONS_MAX {
-        let message = format!("Excessively large number of partitions per request: {wanted}");
-        return Err(refused(ResponseError::PolicyViolation, message));
-    }
+    budget.spend(wanted - have)?;
     if let Some(assignments) = &asked.assignments {
         let fits = assignments.len() == wanted - have
             && assignments

@@ -3,7 +3,6 @@
 //! Source: `ReplicationControlManager` and `Topic` in apache/kafka; messages are Kafka's.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -20,13 +19,37 @@ use uuid::Uuid;
 
 use super::{Call, Refused, refused, text};
 use crate::broker::topic_config::{KEYS, TopicOverrides};
-use crate::broker::{Broker, NODE_ID, Topic};
+use crate::broker::{Broker, NODE_ID};
 
 /// Longest name, so that names of partitions stay within 255.
 const NAME_BYTES_MAX: usize = 249;
 
-/// Partitions of one request; Kafka's limit too.
-pub(super) const PARTITIONS_MAX: usize = 10_000;
+/// New partitions of one request, in all its topics; Kafka's limit too.
+const PARTITIONS_MAX: usize = 10_000;
+
+/// What is left of [`PARTITIONS_MAX`] while a request is worked on.
+pub(super) struct PartitionBudget(usize);
+
+impl PartitionBudget {
+    pub(super) fn new() -> PartitionBudget {
+        PartitionBudget(PARTITIONS_MAX)
+    }
+
+    pub(super) fn spend(&mut self, partitions: usize) -> Result<(), Refused> {
+        match self.0.checked_sub(partitions) {
+            Some(left) => {
+                self.0 = left;
+                Ok(())
+            }
+            None => Err(refused(
+                ResponseError::PolicyViolation,
+                format!(
+                    "Excessively large number of partitions per request: more than {PARTITIONS_MAX}"
+                ),
+            )),
+        }
+    }
+}
 
 /// Kafka's words for what is wrong with a topic's name.
 pub(super) fn name_error(name: &str) -> Option<String> {
@@ -61,6 +84,7 @@ pub(super) fn create_topics(call: &Call<'_>, request: CreateTopicsRequest) -> Cr
     for topic in &request.topics {
         *times.entry(&topic.name).or_default() += 1;
     }
+    let mut budget = PartitionBudget::new();
     let mut told = HashSet::new();
     let mut results = Vec::new();
     for topic in &request.topics {
@@ -73,7 +97,7 @@ pub(super) fn create_topics(call: &Call<'_>, request: CreateTopicsRequest) -> Cr
             continue;
         }
         results.push(
-            match create_topic(call.broker, topic, request.validate_only) {
+            match create_topic(call.broker, topic, &mut budget, request.validate_only) {
                 Ok(created) => created,
                 Err(refused) => not_created(&topic.name, refused),
             },
@@ -92,6 +116,7 @@ fn not_created(name: &TopicName, refused: Refused) -> CreatableTopicResult {
 fn create_topic(
     broker: &Broker,
     asked: &CreatableTopic,
+    budget: &mut PartitionBudget,
     validate_only: bool,
 ) -> Result<CreatableTopicResult, Refused> {
     let name = asked.name.as_str();
@@ -105,12 +130,12 @@ fn create_topic(
     if broker.known_topic(name).is_some() {
         return Err(exists());
     }
-    if let Some(other) = colliding(broker, name) {
+    if let Some(other) = broker.colliding_topic(name) {
         let what = format!("Topic '{name}' collides with existing topic: {other}");
         return Err(refused(ResponseError::InvalidTopicException, what));
     }
     let wanted = Wanted {
-        partitions: partitions_of(asked, broker.config.default_partitions)?,
+        partitions: partitions_of(asked, broker.config.default_partitions, budget)?,
         overrides: overrides_of(asked)?,
     };
     let described = |id: Uuid| {
@@ -129,18 +154,11 @@ fn create_topic(
     Ok(described(created.ok_or_else(exists)?.id))
 }
 
-/// Metrics cannot tell `.` and `_` apart, so Kafka forbids names that differ only in them.
-fn colliding(broker: &Broker, name: &str) -> Option<String> {
-    if !name.contains(['.', '_']) {
-        return None;
-    }
-    let flat = name.replace('.', "_");
-    let collides = |topic: &Arc<Topic>| topic.name.replace('.', "_") == flat;
-    let topic = broker.topics().into_iter().find(collides)?;
-    Some(topic.name.to_string())
-}
-
-fn partitions_of(asked: &CreatableTopic, default: u32) -> Result<u32, Refused> {
+fn partitions_of(
+    asked: &CreatableTopic,
+    default: u32,
+    budget: &mut PartitionBudget,
+) -> Result<u32, Refused> {
     let count = if asked.assignments.is_empty() {
         if asked.num_partitions == 0 || asked.num_partitions < -1 {
             return Err(refused(
@@ -203,10 +221,7 @@ fn partitions_of(asked: &CreatableTopic, default: u32) -> Result<u32, Refused> {
         }
         indexes.len()
     };
-    if count > PARTITIONS_MAX {
-        let message = format!("Excessively large number of partitions per request: {count}");
-        return Err(refused(ResponseError::PolicyViolation, message));
-    }
+    budget.spend(count)?;
     Ok(count as u32)
 }
 

@@ -16,6 +16,8 @@ use crate::journal::Event;
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     by_name: BTreeMap<String, Arc<Topic>>,
+    /// Names by what is left of them when `.` and `_` are the same.
+    by_flat_name: HashMap<String, String>,
     by_id: HashMap<Uuid, Arc<Topic>>,
 }
 
@@ -32,7 +34,16 @@ impl Catalog {
         self.by_name.values()
     }
 
+    /// A topic whose name differs from this one only in `.` and `_`, which metrics cannot tell
+    /// apart.
+    pub(super) fn colliding(&self, name: &str) -> Option<&str> {
+        let other = self.by_flat_name.get(&flat(name))?;
+        (other != name).then_some(other)
+    }
+
     pub(super) fn insert(&mut self, topic: Arc<Topic>) {
+        let name = topic.name.to_string();
+        self.by_flat_name.insert(flat(&name), name);
         self.by_name.insert(topic.name.to_string(), topic.clone());
         self.by_id.insert(topic.id, topic);
     }
@@ -42,9 +53,14 @@ impl Catalog {
         let there = self.by_id.remove(&topic.id).is_some();
         if there {
             self.by_name.remove(topic.name.as_str());
+            self.by_flat_name.remove(&flat(topic.name.as_str()));
         }
         there
     }
+}
+
+fn flat(name: &str) -> String {
+    name.replace('.', "_")
 }
 
 /// A topic as the journal tells it.

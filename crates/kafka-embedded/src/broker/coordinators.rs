@@ -462,6 +462,8 @@ pub(crate) async fn keep_time(broker: Arc<Broker>) {
             }
         };
         tokio::select! {
+            // In the same order in every simulated run.
+            biased;
             () = sleep => {}
             () = broker.earlier.notified() => {}
         }

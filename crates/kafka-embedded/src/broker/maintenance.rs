@@ -25,6 +25,8 @@ pub(crate) async fn maintain_regularly(broker: Arc<Broker>) {
     let mut compaction = regularly(broker.config.compaction_interval);
     loop {
         let work = tokio::select! {
+            // In the same order in every simulated run.
+            biased;
             _ = retention.tick() => Work::Retention,
             _ = compaction.tick() => Work::Compaction,
         };

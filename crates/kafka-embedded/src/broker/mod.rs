@@ -9,10 +9,13 @@
 //! journal. None is held across an `.await`.
 
 mod catalog;
+mod checkpoint;
 mod coordinators;
 mod identity;
 mod maintenance;
 mod open;
+#[cfg(test)]
+mod tests;
 mod topic;
 pub(crate) mod topic_config;
 
@@ -97,6 +100,11 @@ impl Broker {
         self.catalog().get(name).cloned()
     }
 
+    /// A topic whose name differs from this one only in `.` and `_`, which Kafka forbids.
+    pub(crate) fn colliding_topic(&self, name: &str) -> Option<String> {
+        self.catalog().colliding(name).map(str::to_owned)
+    }
+
     pub(crate) fn topic_by_id(&self, id: &Uuid) -> Option<Arc<Topic>> {
         let topic = self.catalog().by_id(id).cloned();
         topic.filter(|topic| is_readable(topic))
@@ -124,6 +132,7 @@ impl Broker {
                     .join(name)
                     .join(format!("{partition}-{}", id.simple())),
                 files: files.clone(),
+                sync_names: self.config.fsync != Fsync::Never,
             },
         }
     }

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::catalog::{Catalog, CatalogReplay, TopicRecord};
+use super::checkpoint::Checkpoint;
 use super::coordinators::Coordinators;
 use super::identity::{Identities, base64};
 use super::topic::{Partition, Topic};
@@ -27,7 +28,8 @@ use crate::journal::{Event, Journal, Replay};
 use crate::log::recover;
 
 impl Broker {
-    /// Cost: reads the journal and every byte of every partition once.
+    /// Cost: reads the journal; and every byte of every partition once, unless the last stop was a
+    /// clean one.
     pub(crate) fn open(config: Config) -> io::Result<Broker> {
         let sync_each = config.fsync == Fsync::EveryAppend;
         let (root, journal, replay) = match &config.storage {
@@ -73,8 +75,12 @@ impl Broker {
                 .journal()
                 .append(&[Event::Cluster { id: cluster_id }]);
         }
+        let checkpoint = match &broker.root {
+            None => Checkpoint::default(),
+            Some((root, _)) => Checkpoint::take(root)?,
+        };
         for topic in topics.topics.values() {
-            broker.recover_topic(topic)?;
+            broker.recover_topic(topic, &checkpoint)?;
         }
         broker.resume_coordinators();
         broker.clear_deleted(&topics.deleted)?;
@@ -84,14 +90,15 @@ impl Broker {
         Ok(broker)
     }
 
-    fn recover_topic(&self, record: &TopicRecord) -> io::Result<()> {
+    fn recover_topic(&self, record: &TopicRecord, checkpoint: &Checkpoint) -> io::Result<()> {
         let id = Uuid::from_bytes(record.id);
         let now_ms = self.now_ms();
         let mut partitions = Vec::new();
         for index in 0..record.partitions {
             let place = self.place(&record.name, &id, index);
             let start = record.starts.get(&index).copied().unwrap_or(0);
-            let recovered = recover(place, start, now_ms).map_err(|cause| {
+            let checkpoint = checkpoint.of(&id, index);
+            let recovered = recover(place, start, checkpoint, now_ms).map_err(|cause| {
                 let what = format!("partition {}-{index}: {cause}", record.name);
                 io::Error::new(cause.kind(), what)
             })?;
@@ -146,12 +153,16 @@ impl Broker {
         let coordinators = self.coordinators();
         let catalog = self.catalog();
         self.journal().begin_rewrite();
-        let mut state = self.state(&catalog);
-        coordinators.snapshot(&mut state);
+        let state = self.state(&coordinators, &catalog);
         self.journal().rewrite(&state)
     }
 
-    fn state(&self, catalog: &Catalog) -> Vec<Event> {
+    #[cfg(test)]
+    pub(super) fn whole_state(&self) -> Vec<Event> {
+        self.state(&self.coordinators(), &self.catalog())
+    }
+
+    fn state(&self, coordinators: &Coordinators, catalog: &Catalog) -> Vec<Event> {
         let mut events = vec![Event::Cluster {
             id: self.cluster_id.to_string(),
         }];
@@ -168,6 +179,7 @@ impl Broker {
                 }
             }
         }
+        coordinators.snapshot(&mut events);
         events
     }
 }

@@ -24,10 +24,14 @@ use super::producers::Producers;
 use super::recover::{CLEANED, marker_of};
 use super::segment::Segment;
 use super::store::Store;
-use super::{PartitionLog, Place, segment_name};
+use super::{DECOMPRESSED_BYTES_MAX, PartitionLog, Place, segment_name};
 
-/// Keys of one pass: about 13 MB.
-const KEYS_MAX: usize = 450_000;
+/// Keys of one pass: about 7 MB, and half as much again while the table grows.
+#[cfg(not(test))]
+const KEYS_MAX: usize = 229_000;
+/// So few that tests need several passes.
+#[cfg(test)]
+const KEYS_MAX: usize = 8;
 
 /// A compacted partition's newest segment is closed for compaction when it has so many bytes,
 /// because Connect reads its topics whole at each start. Kafka waits for `segment.bytes`.
@@ -35,8 +39,6 @@ const ACTIVE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes that are read, and written, at once.
 const CHUNK_BYTES: usize = 1024 * 1024;
-
-const DECOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// `retention.*`.
 #[derive(Debug, Clone, Copy)]
@@ -244,23 +246,22 @@ impl PartitionLog {
             };
             let mut segment = group.segment;
             segment.began_ms = self.segments[first + count - 1].began_ms;
+            segment.store.replace(&self.segments[first].store)?;
             let old: Vec<Segment> = self
                 .segments
                 .splice(first..first + count, [segment])
                 .collect();
-            let new = &self.segments[first].store;
-            if let (Some(path), Place::Directory { .. }) = (old[0].store.path(), &self.place) {
-                old[0].store.retire();
-                new.rename(&path)?;
-            }
             for segment in &old[1..] {
                 segment.store.remove()?;
-                segment.store.retire();
             }
             self.producers
                 .forget_aborted_below(self.segments[first].next_offset);
         }
         self.cleaned_until = self.cleaned_until.max(cleaned.until);
+        if self.removed {
+            // The pass has made the directory again.
+            self.remove();
+        }
         Ok(())
     }
 }
@@ -268,13 +269,15 @@ impl PartitionLog {
 /// The newest offset of each key, keys by a hash of 128 bits with a secret of this process.
 struct Keys {
     hashers: [RandomState; 2],
-    newest: HashMap<u128, i64>,
+    newest: HashMap<(u64, u64), i64>,
+    /// Keys of all records below are known, from this pass or an earlier one.
+    until: i64,
 }
 
 impl Keys {
-    fn hash(&self, key: &[u8]) -> u128 {
-        let [high, low] = &self.hashers;
-        u128::from(high.hash_one(key)) << 64 | u128::from(low.hash_one(key))
+    fn hash(&self, key: &[u8]) -> (u64, u64) {
+        let [first, second] = &self.hashers;
+        (first.hash_one(key), second.hash_one(key))
     }
 }
 
@@ -286,8 +289,10 @@ impl CleanPlan {
         let mut keys = Keys {
             hashers: [RandomState::new(), RandomState::new()],
             newest: HashMap::new(),
+            until: self.dirty_from,
         };
-        let until = self.collect_keys(&mut keys)?;
+        self.collect_keys(&mut keys)?;
+        let until = keys.until;
         let sources = self
             .sources
             .iter()
@@ -323,9 +328,7 @@ impl CleanPlan {
         Ok(cleaned)
     }
 
-    /// Returns up to where the keys are known.
-    fn collect_keys(&self, keys: &mut Keys) -> io::Result<i64> {
-        let mut until = self.dirty_from;
+    fn collect_keys(&self, keys: &mut Keys) -> io::Result<()> {
         for source in &self.sources {
             if source.next_offset <= self.dirty_from {
                 continue;
@@ -343,14 +346,14 @@ impl CleanPlan {
                         }
                     }
                 }
-                until = header.last_offset() + 1;
+                keys.until = keys.until.max(header.last_offset() + 1);
                 if keys.newest.len() >= KEYS_MAX {
-                    return Ok(until);
+                    return Ok(());
                 }
             }
-            until = until.max(source.next_offset);
+            keys.until = keys.until.max(source.next_offset);
         }
-        Ok(until)
+        Ok(())
     }
 
     fn is_aborted(&self, header: &HeaderFields) -> bool {
@@ -369,7 +372,7 @@ impl CleanPlan {
         let base_offset = group[0].base_offset;
         let store = match &self.place {
             Place::Memory => Store::memory(),
-            Place::Directory { path, files } => {
+            Place::Directory { path, files, .. } => {
                 let name = segment_name(base_offset);
                 Store::create(&path.join(name).with_extension(CLEANED), files)?
             }
@@ -464,8 +467,11 @@ impl CleanPlan {
             return Ok(bytes.clone());
         }
         let batch = decode(bytes.clone())?;
+        // Where the keys are not known, what a tombstone deletes may still be there: its time has
+        // not begun.
+        let is_known = header.last_offset() < keys.until;
         let horizon = header.delete_horizon_ms();
-        let tombstones_go = horizon.is_some_and(|horizon| horizon < self.now_ms);
+        let tombstones_go = is_known && horizon.is_some_and(|horizon| horizon < self.now_ms);
         let stays = |record: &RecordView<'_>| {
             let newest = record.key.and_then(|key| keys.newest.get(&keys.hash(key)));
             record.offset >= self.start_offset
@@ -481,7 +487,8 @@ impl CleanPlan {
                 tombstones += i32::from(record.value.is_none());
             }
         }
-        let new_horizon = (tombstones > 0 && horizon.is_none()).then(|| self.horizon());
+        let is_new = is_known && tombstones > 0 && horizon.is_none();
+        let new_horizon = is_new.then(|| self.horizon());
         if kept == header.record_count && new_horizon.is_none() {
             return Ok(bytes.clone());
         }

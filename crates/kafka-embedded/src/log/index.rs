@@ -5,6 +5,8 @@
 //! walk batch headers from the entry on.
 //! Never here: I/O.
 
+use bytes::{Buf, BufMut};
+
 /// 24 bytes each: at most 24 KiB for a segment, of 1 GiB by default.
 const ENTRIES_MAX: usize = 1024;
 
@@ -71,6 +73,33 @@ impl SparseIndex {
             .entries
             .partition_point(|entry| entry.max_timestamp_before_ms < timestamp_ms);
         self.position_before(after)
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.interval);
+        out.put_u32(self.entries.len() as u32);
+        for entry in &self.entries {
+            out.put_i64(entry.base_offset);
+            out.put_u64(entry.position);
+            out.put_i64(entry.max_timestamp_before_ms);
+        }
+    }
+
+    /// `None`: the bytes are not what [`Self::put`] wrote.
+    pub(super) fn take(from: &mut &[u8]) -> Option<SparseIndex> {
+        let interval = from.try_get_u64().ok()?;
+        let count = from.try_get_u32().ok()?;
+        let entries = (0..count).map(|_| {
+            Some(Entry {
+                base_offset: from.try_get_i64().ok()?,
+                position: from.try_get_u64().ok()?,
+                max_timestamp_before_ms: from.try_get_i64().ok()?,
+            })
+        });
+        Some(SparseIndex {
+            entries: entries.collect::<Option<_>>()?,
+            interval,
+        })
     }
 
     fn position_before(&self, after: usize) -> u64 {

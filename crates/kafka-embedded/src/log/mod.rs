@@ -12,6 +12,7 @@
 //!
 //! Memory per partition: a few hundred bytes, at most 24 KiB per segment, and its producers.
 
+mod checkpoint;
 mod clean;
 mod index;
 pub(crate) mod producers;
@@ -23,6 +24,7 @@ pub(crate) mod store;
 mod tests;
 mod validate;
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +45,9 @@ pub(crate) use validate::{BatchRule, Refusal, Sound, TimestampRule, validate};
 /// leader epoch, magic, CRC.
 const PATCHED_BYTES: usize = 21;
 
+/// Largest batch, decompressed, that is looked into: for its keys, its timestamps, or to compact it.
+const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Where a partition's segments are.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
@@ -50,6 +55,8 @@ pub(crate) enum Place {
     Directory {
         path: PathBuf,
         files: Arc<OpenFiles>,
+        /// Whether the name of a new file has to be on the disk before anything is in it.
+        sync_names: bool,
     },
 }
 
@@ -57,8 +64,19 @@ impl Place {
     fn segment(&self, base_offset: i64) -> io::Result<Store> {
         match self {
             Place::Memory => Ok(Store::memory()),
-            Place::Directory { path, files } => {
-                Store::create(&path.join(segment_name(base_offset)), files)
+            Place::Directory {
+                path,
+                files,
+                sync_names,
+            } => {
+                let store = Store::create(&path.join(segment_name(base_offset)), files)?;
+                if *sync_names {
+                    // The directories of the partition, its topic and all topics may be new too.
+                    for directory in path.ancestors().take(3) {
+                        File::open(directory)?.sync_all()?;
+                    }
+                }
+                Ok(store)
             }
         }
     }

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use bytes::{Buf, BufMut};
 use kafka_wire::HeaderFields;
 
 /// Batches per producer that a repeat is recognised among.
@@ -194,13 +195,12 @@ impl Producers {
         producer.is_some_and(|producer| producer.transaction_start.is_some())
     }
 
-    /// Producers whose transaction is open, with their epochs.
+    /// Producers whose transaction is open, with their epochs, by their ids.
     pub(crate) fn open(&self) -> Vec<(i64, i16)> {
-        self.by_id
-            .iter()
-            .filter(|(_, producer)| producer.transaction_start.is_some())
-            .map(|(id, producer)| (*id, producer.epoch))
-            .collect()
+        let open = self.by_id.iter().filter(|(id, _)| self.is_open(**id));
+        let mut open: Vec<_> = open.map(|(id, producer)| (*id, producer.epoch)).collect();
+        open.sort_unstable();
+        open
     }
 
     /// Aborted transactions with an offset in `from..until`.
@@ -252,6 +252,70 @@ impl Producers {
             producer.last_batch_offset == base_offset
                 || sequenced.is_some_and(|batch| batch.base_offset == base_offset)
         })
+    }
+
+    /// Everything, by producer ids.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        let mut producers: Vec<_> = self.by_id.iter().collect();
+        producers.sort_unstable_by_key(|(id, _)| **id);
+        out.put_u32(producers.len() as u32);
+        for (id, producer) in producers {
+            out.put_i64(*id);
+            out.put_i16(producer.epoch);
+            out.put_i32(producer.coordinator_epoch);
+            out.put_i64(producer.last_seen_ms);
+            out.put_i64(producer.last_batch_offset);
+            out.put_i64(producer.transaction_start.unwrap_or(-1));
+            out.put_u8(producer.written.len() as u8);
+            for batch in &producer.written {
+                out.put_i32(batch.first_sequence);
+                out.put_i32(batch.last_sequence);
+                out.put_i64(batch.base_offset);
+                out.put_i64(batch.timestamp_ms);
+            }
+        }
+        out.put_u32(self.aborted.len() as u32);
+        for aborted in &self.aborted {
+            out.put_i64(aborted.producer_id);
+            out.put_i64(aborted.first_offset);
+            out.put_i64(aborted.last_offset);
+            out.put_i64(aborted.stable_offset);
+        }
+    }
+
+    /// `None`: the bytes are not what [`Self::put`] wrote.
+    pub(super) fn take(from: &mut &[u8]) -> Option<Producers> {
+        let mut producers = Producers::default();
+        for _ in 0..from.try_get_u32().ok()? {
+            let id = from.try_get_i64().ok()?;
+            let mut producer = Producer {
+                epoch: from.try_get_i16().ok()?,
+                coordinator_epoch: from.try_get_i32().ok()?,
+                last_seen_ms: from.try_get_i64().ok()?,
+                last_batch_offset: from.try_get_i64().ok()?,
+                transaction_start: Some(from.try_get_i64().ok()?).filter(|start| *start >= 0),
+                written: Vec::new(),
+            };
+            for _ in 0..from.try_get_u8().ok()? {
+                producer.written.push(Written {
+                    first_sequence: from.try_get_i32().ok()?,
+                    last_sequence: from.try_get_i32().ok()?,
+                    base_offset: from.try_get_i64().ok()?,
+                    timestamp_ms: from.try_get_i64().ok()?,
+                });
+            }
+            producers.open.extend(producer.transaction_start);
+            producers.by_id.insert(id, producer);
+        }
+        for _ in 0..from.try_get_u32().ok()? {
+            producers.aborted.push(Aborted {
+                producer_id: from.try_get_i64().ok()?,
+                first_offset: from.try_get_i64().ok()?,
+                last_offset: from.try_get_i64().ok()?,
+                stable_offset: from.try_get_i64().ok()?,
+            });
+        }
+        Some(producers)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Producer)> {

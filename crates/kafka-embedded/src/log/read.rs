@@ -10,12 +10,9 @@ use bytes::Bytes;
 use kafka_wire::batch::BATCH_OVERHEAD;
 use kafka_wire::{CrcCheck, Decompressor, HeaderFields, RecordBatches};
 
-use super::PartitionLog;
 use super::segment::HeaderWalk;
 use super::store::Store;
-
-/// Largest batch that is decompressed to look at its timestamps.
-const DECOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
+use super::{DECOMPRESSED_BYTES_MAX, PartitionLog};
 
 /// Where a consumer that read on will ask next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

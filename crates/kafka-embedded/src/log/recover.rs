@@ -34,12 +34,22 @@ pub(crate) struct Recovered {
 }
 
 /// Reads the segments of a partition. `start_offset`: what the journal knows of DeleteRecords.
+/// `checkpoint`: what the log was like at a clean stop, if the last stop was one.
 ///
-/// Cost: reads and checks every byte of the partition once.
-pub(crate) fn recover(place: Place, start_offset: i64, now_ms: i64) -> io::Result<Recovered> {
-    let mut log = PartitionLog::empty(place);
+/// Cost: with a checkpoint that is right, a look at the names and sizes of the files; else it reads
+/// and checks every byte of the partition once.
+pub(crate) fn recover(
+    place: Place,
+    start_offset: i64,
+    checkpoint: Option<&[u8]>,
+    now_ms: i64,
+) -> io::Result<Recovered> {
     let mut findings = Vec::new();
-    let Place::Directory { path, files } = log.place.clone() else {
+    if let Some(log) = checkpoint.and_then(|bytes| PartitionLog::from_checkpoint(&place, bytes)) {
+        return Ok(Recovered { log, findings });
+    }
+    let mut log = PartitionLog::empty(place);
+    let Place::Directory { path, files, .. } = log.place.clone() else {
         return Ok(Recovered { log, findings });
     };
     let mut producers = Producers::default();
@@ -93,7 +103,7 @@ pub(crate) fn recover(place: Place, start_offset: i64, now_ms: i64) -> io::Resul
 }
 
 /// Segments in the order of their offsets; leftovers of an interrupted compaction go away.
-fn segment_files(directory: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
+pub(super) fn segment_files(directory: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,

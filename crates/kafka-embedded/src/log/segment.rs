@@ -36,6 +36,8 @@ pub(super) struct Segment {
     /// When its first batch came, by the log's clock; for `segment.ms`.
     pub(super) began_ms: Option<i64>,
     pub(super) index: SparseIndex,
+    /// Behind its end there are bytes of a batch that could not be written whole.
+    pub(super) is_torn: bool,
 }
 
 impl Segment {
@@ -50,19 +52,24 @@ impl Segment {
             max_timestamp_position: 0,
             began_ms: None,
             index: SparseIndex::new(),
+            is_torn: false,
         }
     }
 
     /// A batch is written at the end. On failure the bytes that were written are cut off again;
-    /// when that fails too, the next append tries again.
+    /// when that fails too, before the next append.
     pub(super) fn append(
         &mut self,
         header: &HeaderFields,
         head: &[u8],
         rest: &[u8],
     ) -> io::Result<()> {
+        if self.is_torn {
+            self.store.truncate(self.size_bytes)?;
+            self.is_torn = false;
+        }
         if let Err(error) = self.store.append(head, rest) {
-            _ = self.store.truncate(self.size_bytes);
+            self.is_torn = self.store.truncate(self.size_bytes).is_err();
             return Err(error);
         }
         self.note(header);

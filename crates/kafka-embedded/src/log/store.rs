@@ -102,13 +102,6 @@ impl Store {
         }))
     }
 
-    pub(crate) fn path(&self) -> Option<PathBuf> {
-        match self {
-            Store::Disk(file) => Some(file.path()),
-            Store::Memory(_) => None,
-        }
-    }
-
     /// Writes both parts behind what is there, in one call when the system takes them.
     pub(crate) fn append(&self, head: &[u8], rest: &[u8]) -> io::Result<()> {
         match self {
@@ -194,23 +187,16 @@ impl Store {
         }
     }
 
-    /// The file takes another name, in one step.
-    pub(crate) fn rename(&self, to: &Path) -> io::Result<()> {
-        if let Store::Disk(disk) = self {
+    /// Takes the name, and so the place, of another file, which is gone then: who has that one open
+    /// may go on reading it, and nobody opens this one in its stead.
+    pub(crate) fn replace(&self, other: &Store) -> io::Result<()> {
+        if let (Store::Disk(disk), Store::Disk(other)) = (self, other) {
+            let mut name = other.path.lock().unwrap_or_else(PoisonError::into_inner);
             let mut path = disk.path.lock().unwrap_or_else(PoisonError::into_inner);
-            fs::rename(&*path, to)?;
-            *path = to.to_owned();
+            fs::rename(&*path, &*name)?;
+            *path = std::mem::take(&mut *name);
         }
         Ok(())
-    }
-
-    /// Another file has taken this one's name: it is never opened again, and a read by somebody who
-    /// does not have it open fails.
-    pub(crate) fn retire(&self) {
-        if let Store::Disk(disk) = self {
-            let mut path = disk.path.lock().unwrap_or_else(PoisonError::into_inner);
-            *path = PathBuf::new();
-        }
     }
 
     /// The file goes away; whoever has it open may go on reading.

@@ -142,9 +142,22 @@ impl Fixture {
             return Vec::new();
         };
         let start = self.log.start_offset();
-        let recovered = recover(place(directory), start, 1_000).expect("it is readable");
+        let recovered = recover(place(directory), start, None, 1_000).expect("it is readable");
         self.log = recovered.log;
         recovered.findings
+    }
+
+    /// After a clean stop. The scan finds the same.
+    fn stop_and_start(&mut self) {
+        let mut checkpoint = Vec::new();
+        self.log.put_checkpoint(&mut checkpoint);
+        if let Some(directory) = &self.directory {
+            let started = PartitionLog::from_checkpoint(&place(directory), &checkpoint);
+            self.log = started.expect("its files are as it says");
+            let mut again = Vec::new();
+            self.log.put_checkpoint(&mut again);
+            assert_eq!(checkpoint, again);
+        }
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -237,5 +250,6 @@ fn place(directory: &TempDir) -> Place {
     Place::Directory {
         path: directory.path().to_owned(),
         files: Arc::default(),
+        sync_names: false,
     }
 }

@@ -6,13 +6,12 @@
 //! Source: `LogValidator` and `UnifiedLog.analyzeAndValidateRecords` in apache/kafka.
 
 use bytes::{Bytes, BytesMut};
-use kafka_wire::batch::{BATCH_OVERHEAD, recompress, set_log_append_time};
+use kafka_wire::batch::{recompress, set_log_append_time};
 use kafka_wire::{
     Codec, Compressor, CrcCheck, Decompressor, HeaderFields, RecordBatches, WireError,
 };
 
-/// Largest batch that is decompressed to look into it.
-const DECOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
+use super::DECOMPRESSED_BYTES_MAX;
 
 /// A batch that may be appended, its header as it will be stored but for the base offset.
 #[derive(Debug)]
@@ -214,5 +213,3 @@ fn look_inside(records: Bytes, rule: &BatchRule, now_ms: i64) -> Result<Bytes, R
         _ => Ok(records),
     }
 }
-
-const _: () = assert!(BATCH_OVERHEAD < DECOMPRESSED_BYTES_MAX);

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use kafka_wire::frame::{LENGTH_BYTES, REQUEST_BYTES_MAX, length_of, split_frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::Notify;
 use tracing::{debug, warn};
 
-use crate::api;
+use crate::api::{self, Peer};
 use crate::broker::Broker;
 
 /// A request has at least a key, a version and a correlation id.
@@ -27,17 +26,6 @@ const UNSEEN_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of later requests that are read while one waits, so that a closed connection is noticed.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
-
-/// The other side, as far as answers depend on it.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    /// As Kafka prints it in group descriptions: `/127.0.0.1`.
-    pub(crate) host: String,
-    /// Where it reached us.
-    pub(crate) reached: (String, u16),
-    /// Wakes its waiting request.
-    pub(crate) wake: Arc<Notify>,
-}
 
 /// Why a connection ends before the client ends it.
 #[derive(Debug, thiserror::Error)]

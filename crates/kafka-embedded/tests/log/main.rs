@@ -2,6 +2,7 @@
 //!
 //! Never here: our client, which has suites of its own against this log.
 
+mod cleaning;
 mod restart;
 mod server;
 mod support;

@@ -67,7 +67,7 @@ fn the_end_can_be_reached_when_nothing_is_left() {
 /// reader of committed records has to end up with.
 #[test]
 fn compaction_never_changes_the_newest_values() {
-    for seed in 0..60u64 {
+    for seed in 0..100u64 {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut random = |limit: u64| {
             state ^= state << 13;
@@ -87,7 +87,7 @@ fn compaction_never_changes_the_newest_values() {
         let codecs = [Codec::None, Codec::Lz4, Codec::Zstd];
         for step in 0..120 {
             let id = random(3) as usize;
-            match random(10) {
+            match random(11) {
                 0..=6 => {
                     let pairs: Vec<(String, Option<String>)> = (0..1 + random(4))
                         .map(|_| {
@@ -125,6 +125,7 @@ fn compaction_never_changes_the_newest_values() {
                     }
                 }
                 8 => fixture.compact(10_000 + step * 300),
+                9 => fixture.stop_and_start(),
                 _ => assert!(fixture.restart().is_empty()),
             }
         }

@@ -111,7 +111,7 @@ fn a_failed_write_leaves_no_trace() {
     let mut fixture = Fixture::on_disk();
     fixture.append(plain(&[("k", Some("1"))]));
     let file = fixture.files().remove(0);
-    // Half a batch was written when the disk was full.
+    // Half a batch was written when the disk was full, and it could not be cut off at once.
     let mut appender = OpenOptions::new().append(true).open(&file).expect("opened");
     std::io::Write::write_all(&mut appender, b"half a batch").expect("written");
     let segment = fixture.log.segments.last_mut().expect("one");
@@ -122,4 +122,58 @@ fn a_failed_write_leaves_no_trace() {
     assert_eq!(fixture.append(plain(&[("k", Some("2"))])), 1);
     assert!(fixture.restart().is_empty());
     assert_eq!(fixture.log.end_offset(), 2);
+}
+
+#[test]
+fn a_checkpoint_knows_what_a_scan_finds() {
+    let mut fixture = Fixture::on_disk();
+    let kind = BatchKind::Transactional;
+    for sequence in 0..9 {
+        for id in 1..4 {
+            let producer = producer(id, 0, sequence);
+            let sent = batch(&[("k", Some("v"))], producer, kind, Codec::None, 500 + id);
+            fixture.append(sent);
+        }
+        if sequence % 2 == 0 {
+            fixture.end_transaction(1 + i64::from(sequence) % 3, 0, sequence % 4 == 0);
+        }
+        if sequence == 5 {
+            fixture.log.roll().expect("rolled");
+        }
+    }
+    let state = |log: &PartitionLog| {
+        let mut bytes = Vec::new();
+        log.put_checkpoint(&mut bytes);
+        bytes
+    };
+    let live = state(&fixture.log);
+    fixture.restart();
+    assert_eq!(state(&fixture.log), live, "the scan finds what was there");
+    fixture.stop_and_start();
+    assert_eq!(state(&fixture.log), live);
+    assert_eq!(fixture.consume(0, true).0, {
+        fixture.restart();
+        fixture.consume(0, true).0
+    });
+}
+
+/// Whatever became of the files since, the checkpoint is then not believed.
+#[test]
+fn a_checkpoint_of_other_files_is_not_believed() {
+    let mut fixture = Fixture::on_disk();
+    fixture.append(plain(&[("k", Some("v"))]));
+    fixture.log.roll().expect("rolled");
+    fixture.append(plain(&[("k", Some("v"))]));
+    let mut checkpoint = Vec::new();
+    fixture.log.put_checkpoint(&mut checkpoint);
+    let place = place(fixture.directory.as_ref().expect("on a disk"));
+    let believed = |bytes: &[u8]| PartitionLog::from_checkpoint(&place, bytes).is_some();
+    assert!(believed(&checkpoint));
+    for length in 0..checkpoint.len() {
+        assert!(!believed(&checkpoint[..length]), "{length} bytes");
+    }
+    fixture.append(plain(&[("k", Some("v"))]));
+    assert!(!believed(&checkpoint), "a longer file");
+    fs::remove_file(fixture.files().remove(1)).expect("removed");
+    assert!(!believed(&checkpoint), "a file less");
 }

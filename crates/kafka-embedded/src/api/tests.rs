@@ -10,15 +10,14 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use kafka_wire::{BatchBuilder, BatchHeader, BatchKind, Codec, Compressor, ProducerState};
 use tokio::sync::Notify;
 
-use super::connection::Peer;
-use super::guard::{self, ELEMENTS_MAX, Untrue};
-use super::schema::{APIS, Api, Field, Kind};
-use crate::api::answer;
+use super::{Peer, Unanswerable, answer};
 use crate::broker::Broker;
+use crate::request::guard::{self, ELEMENTS_MAX, Untrue};
+use crate::request::schema::{APIS, Api, Field, Kind};
 use crate::{Config, Storage};
 
 /// Counts what this thread allocates.
@@ -352,8 +351,7 @@ async fn every_advertised_version_is_answered() {
                 let answered = within_a_day(answer(&broker, &peer, frame)).await;
                 match answered {
                     // acks=0, and the damaged batch was refused.
-                    Err(crate::api::Unanswerable::SilentFailure) | Ok(None)
-                        if api.key == ApiKey::Produce => {}
+                    Err(Unanswerable::SilentFailure) | Ok(None) if api.key == ApiKey::Produce => {}
                     Ok(Some(bytes)) => assert_eq!(bytes[4..8], 77i32.to_be_bytes()),
                     other => panic!("{:?} version {version}: {other:?}", api.key),
                 }
@@ -368,6 +366,33 @@ async fn within_a_day<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(day, future)
         .await
         .expect("it is answered")
+}
+
+/// A request of a few bytes cannot make more partitions than one is allowed.
+#[tokio::test(start_paused = true)]
+async fn partitions_are_bounded_by_request() {
+    let topic = |index: i32| {
+        let name = StrBytes::from_string(format!("many-{index}"));
+        create_topics_request::CreatableTopic::default()
+            .with_name(TopicName(name))
+            .with_num_partitions(4_000)
+            .with_replication_factor(1)
+    };
+    let request = CreateTopicsRequest::default().with_topics((0..100).map(topic).collect());
+    let mut body = BytesMut::new();
+    request.encode(&mut body, 7).expect("it is written");
+    let api = Api::of(ApiKey::CreateTopics as i16).expect("advertised").0;
+    let frame = frame_of(api, 7, &body).freeze();
+    let answered = answer(&broker(), &peer(), frame).await.expect("answered");
+    let mut answered = answered.expect("an answer").slice(9..);
+    let response = CreateTopicsResponse::decode(&mut answered, 7).expect("it is read");
+    let errors: Vec<i16> = response
+        .topics
+        .iter()
+        .map(|topic| topic.error_code)
+        .collect();
+    assert_eq!(errors[..3], [0, 0, 44]);
+    assert!(errors[2..].iter().all(|error| *error == 44));
 }
 
 fn damage(random: &mut Random, frame: &mut BytesMut) {
@@ -409,7 +434,7 @@ async fn damaged_requests_do_no_harm() {
     let frames = std::env::var("KAFKA_EMBEDDED_FUZZ_FRAMES")
         .ok()
         .and_then(|count| count.parse().ok())
-        .unwrap_or(150_000u64);
+        .unwrap_or(100_000u64);
     let peer = peer();
     let mut broker = broker();
     for seed in 0..frames {

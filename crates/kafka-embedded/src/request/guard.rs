@@ -4,7 +4,7 @@
 //! many elements as an array announces before it reads the first, and a process that asks for
 //! terabytes is aborted; what passes here has as many elements as it announces, and not more than
 //! [`ELEMENTS_MAX`].
-//! Lives elsewhere: the layouts (`super::schema`), the length of a frame (`super::connection`).
+//! Lives elsewhere: the layouts (`super::schema`), the length of a frame (`crate::server`).
 //! Never here: the meaning of a field.
 
 use super::schema::{Api, Field, Kind};
