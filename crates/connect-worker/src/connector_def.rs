@@ -8,6 +8,7 @@
 use crate::chain::{PREDICATES_PREFIX, TRANSFORMS_PREFIX, guard_def, negate_alone};
 use crate::connector_config::*;
 use crate::plugins::Plugins;
+use crate::restart;
 use crate::topic_creation::ensure_unique_groups;
 use connect_config::{
     ConfigDef, ConfigErrors, ConfigException, ConfigKey, ConfigType, ConfigValueData, DefaultValue,
@@ -28,7 +29,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn common_def() -> ConfigDef {
     use Importance::{High, Low, Medium};
-    ConfigDef::new()
+    let def = ConfigDef::new()
         .define(
             NAME.required()
                 .validator(Validator::non_empty_without_control_chars())
@@ -170,7 +171,8 @@ fn common_def() -> ConfigDef {
                 .group(ERRORS, 101)
                 .width(Width::Short)
                 .display_name("Window of errors"),
-        )
+        );
+    restart::define(def)
 }
 
 /// The keys that every sink has.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use connect_api::data::{Headers, SharedSlice, Str};
 use connect_api::{
     ConnectError, ConnectRecord, Converter, ConverterType, HeaderConverter, KafkaHeader, Result,
-    SinkRecord, SourceRecord, TimestampType,
+    SinkRecord, TimestampType,
 };
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::consumer::RecordView;
@@ -257,7 +257,7 @@ impl SourceConversion {
     /// The bytes of a record.
     ///
     /// Fails: with the converter that did.
-    pub fn convert<'a>(&'a mut self, record: &'a SourceRecord) -> Result<Encoded<'a>, Failure> {
+    pub fn convert<'a>(&'a mut self, record: &'a ConnectRecord) -> Result<Encoded<'a>, Failure> {
         let Self {
             converters,
             key: key_buffer,

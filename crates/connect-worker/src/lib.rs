@@ -24,6 +24,7 @@ mod conversion;
 mod errors;
 mod offsets;
 mod panics;
+mod restart;
 mod task;
 mod transforms;
 
@@ -38,6 +39,7 @@ pub mod worker_config;
 
 pub use config_providers::ConfigProviders;
 pub use plugins::Plugins;
+pub use restart::Restart;
 pub use status::{ConnectorTaskId, State, StatusListener, TargetState};
 pub use worker::{ConnectorRequest, Worker, WorkerParts};
 pub use worker_config::WorkerConfig;

@@ -369,6 +369,8 @@ impl SourceLoop {
     async fn pause(&mut self) -> Result<()> {
         info!("source task paused");
         self.report(State::Paused);
+        // Those that came while the task was polled.
+        self.acknowledge_arrived().await?;
         while self.target.get() == TargetState::Paused {
             tokio::select! {
                 () = self.target.changed() => {}

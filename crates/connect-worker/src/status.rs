@@ -4,6 +4,7 @@
 //! Source: `AbstractStatus` in apache/kafka, connect/runtime.
 
 use crate::errors::trace_of;
+use crate::restart::Restart;
 use connect_api::ConnectError;
 use std::fmt;
 use std::sync::Arc;
@@ -31,14 +32,17 @@ pub enum State {
     Failed {
         /// The form of Java's trace: `class: sentence`, a line for each cause, the stack of a panic.
         trace: String,
+        /// Millstream's own: whether and when the worker tries again.
+        restart: Restart,
     },
 }
 
 impl State {
     /// Failed with this error.
-    pub fn failed(error: &ConnectError) -> Self {
+    pub fn failed(error: &ConnectError, restart: Restart) -> Self {
         Self::Failed {
             trace: trace_of(error),
+            restart,
         }
     }
 

@@ -4,10 +4,13 @@
 //! Lives elsewhere: the loops (`source_task`, `sink_task`).
 
 use crate::panics::caught;
+use crate::restart::Restart;
 use crate::status::{ConnectorTaskId, State, StatusListener, TargetState};
 use connect_api::ConnectError;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -16,9 +19,22 @@ use tracing::{Instrument, error, error_span, info, warn};
 /// A task that was started. Dropping it without [`TaskHandle::ended`] lets the task run on.
 pub struct TaskHandle {
     pub id: ConnectorTaskId,
+    /// Which of all tasks of this process; a task that is started again has another.
+    pub run: RunId,
     target: watch::Sender<TargetState>,
     cancel: oneshot::Sender<()>,
     end: oneshot::Receiver<()>,
+}
+
+/// Tells one start of a task or connector from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunId(u64);
+
+impl RunId {
+    pub fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// What a task's loop sees of the worker's wishes.
@@ -61,13 +77,16 @@ impl TaskHandle {
     /// producer or consumer stays on one thread, so that no two threads wake each other for it.
     ///
     /// With `shared` it runs on that runtime instead: a simulation has one thread and one time.
+    /// `on_failure`: asked once when the task has failed, what is done about it.
     ///
     /// Fails: when the system gives no thread.
     pub fn spawn<F>(
         id: ConnectorTaskId,
+        run_id: RunId,
         target: TargetState,
         listener: Arc<dyn StatusListener>,
         shared: Option<&Handle>,
+        on_failure: impl FnOnce(&ConnectError) -> Restart + Send + 'static,
         run: impl FnOnce(Target) -> F,
     ) -> std::io::Result<Self>
     where
@@ -80,7 +99,8 @@ impl TaskHandle {
         let task_id = id.clone();
         let watched = async move {
             let result = caught(looped).await;
-            finish(&task_id, result, receiver.is_stopping(), &*listener);
+            let is_stopping = receiver.is_stopping();
+            finish(&task_id, result, is_stopping, &*listener, on_failure);
         };
         let (cancel, cancelled) = oneshot::channel::<()>();
         let (ended, end) = oneshot::channel();
@@ -110,6 +130,7 @@ impl TaskHandle {
         }
         Ok(Self {
             id,
+            run: run_id,
             target: sender,
             cancel,
             end,
@@ -145,6 +166,7 @@ fn finish(
     result: Result<Result<(), ConnectError>, crate::panics::Panic>,
     stopping: bool,
     listener: &dyn StatusListener,
+    on_failure: impl FnOnce(&ConnectError) -> Restart,
 ) {
     let error = match result {
         Ok(Ok(())) => {
@@ -160,9 +182,16 @@ fn finish(
         listener.task_changed(id, State::Unassigned);
         return;
     }
-    error!(
-        %error,
-        "task failed and stays so until it is restarted"
-    );
-    listener.task_changed(id, State::failed(&error));
+    let restart = on_failure(&error);
+    match &restart {
+        Restart::At { time, attempt } => {
+            let wait = time.duration_since(SystemTime::now()).unwrap_or_default();
+            let wait_ms = wait.as_millis() as u64;
+            error!(%error, attempt, wait_ms, "task failed; the worker starts it again after wait_ms");
+        }
+        Restart::No { reason } => {
+            error!(%error, reason, "task failed and stays so until it is restarted");
+        }
+    }
+    listener.task_changed(id, State::failed(&error, restart));
 }

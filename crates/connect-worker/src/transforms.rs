@@ -135,6 +135,7 @@ impl SinkTransforms {
                                 timestamp: record.record.timestamp,
                                 timestamp_type: record.timestamp_type,
                                 raw: None,
+                                reported: None,
                             };
                             self.0.leave_out(failed, which)?
                         }

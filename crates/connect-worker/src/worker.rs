@@ -9,15 +9,14 @@ use crate::chain::TransformationChain;
 use crate::client_config;
 use crate::connector_config::{self, ConnectorConfig};
 use crate::conversion::Converters;
-use crate::errors::Tolerance;
-use crate::offsets::ConnectorOffsets;
 use crate::panics::caught;
 use crate::plugins::{AnyConnector, Plugins};
+use crate::restart::Restart;
 use crate::status::{ConnectorTaskId, State, StatusListener, TargetState};
-use crate::task::TaskHandle;
+use crate::task::{RunId, TaskHandle};
 use crate::worker_config::WorkerConfig;
 use crate::{sink_task, source_task, topic_creation};
-use connect_api::{ConnectError, ConnectorContext, Result, SinkTask, SourceTask};
+use connect_api::{ConnectError, ConnectorContext, Result};
 use connect_backing_store::OffsetBackingStore;
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
@@ -33,8 +32,11 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, error_span, info, warn};
 
 mod reload;
+mod restarts;
+mod tasks;
 
 use reload::{Origin, Prepared};
+use restarts::Restarts;
 
 /// Longest that a connector may take to start or to say its tasks. Java has no bound in standalone mode.
 const CONNECTOR_CALL_MAX: Duration = Duration::from_secs(90);
@@ -69,6 +71,13 @@ pub enum ConnectorRequest {
         connector: String,
         error: ConnectError,
     },
+    /// It has failed, and its time to be started again has come. Out of date when it was started meanwhile.
+    Restart {
+        connector: String,
+        /// `None`: the connector itself.
+        task: Option<u32>,
+        run: RunId,
+    },
 }
 
 pub struct Worker {
@@ -89,6 +98,7 @@ struct RunningConnector {
     target: TargetState,
     task_configs: Vec<Properties>,
     tasks: Vec<TaskHandle>,
+    restarts: Restarts,
 }
 
 /// How far a connector's own life is.
@@ -98,18 +108,6 @@ enum Life {
     Idle,
     Started,
     Failed,
-}
-
-/// A task and what it converts with, made by plugins.
-struct NewTask {
-    task: AnyTask,
-    converters: Converters,
-    chain: TransformationChain,
-}
-
-enum AnyTask {
-    Source(Box<dyn SourceTask>),
-    Sink(Box<dyn SinkTask>),
 }
 
 /// What a connector's context does: it asks, the worker decides.
@@ -186,7 +184,10 @@ impl Worker {
         for warning in warnings {
             warn!(connector = name, "{warning}");
         }
+        let restarts = Restarts::new(&self.parts.config.originals, &config.originals)
+            .map_err(|errors| about(errors.into(), &name))?;
         let running = RunningConnector {
+            restarts,
             origin: self.origin(properties.clone(), &config, answers, Duration::ZERO),
             config,
             connector: Some(connector),
@@ -203,8 +204,10 @@ impl Worker {
             self.stop_tasks(tasks).await;
             self.stop_connector(&name).await;
             self.connectors.remove(&name);
-            let listener = &self.parts.listener;
-            listener.connector_changed(&name, State::failed(error));
+            // Nothing of it is left that could be started again.
+            let reason = "it was refused when it was to be started".to_string();
+            let state = State::failed(error, Restart::No { reason });
+            self.parts.listener.connector_changed(&name, state);
         }
         result.map_err(|error| about(error, &name))
     }
@@ -280,6 +283,7 @@ impl Worker {
         running.connector = Some(connector);
         result?;
         running.life = Life::Started;
+        running.restarts.connector_started();
         let class = running.config.connector_class.clone();
         self.parts.listener.connector_changed(name, State::Running);
         info!(connector = name, class, "connector started");
@@ -355,11 +359,20 @@ impl Worker {
                 }
                 (connector, Err(error))
             }
+            ConnectorRequest::Restart {
+                connector,
+                task,
+                run,
+            } => {
+                match task {
+                    Some(task) => self.restart_task(&connector, task, run).await,
+                    None => self.restart_connector(&connector, run).await,
+                }
+                return;
+            }
         };
         if let Err(error) = result {
-            tracing::error!(connector = name, %error, "connector failed; its tasks go on");
-            let listener = &self.parts.listener;
-            listener.connector_changed(&name, State::failed(&error));
+            self.connector_failed(&name, &error);
         }
     }
 
@@ -446,119 +459,17 @@ impl Worker {
         running.task_configs.clear();
         self.stop_tasks(tasks).await;
         let made = self.make_tasks(name, configs.len()).await?;
+        self.known(name).restarts.forget_tasks(made.len());
         for (task, (new, task_config)) in made.into_iter().zip(&configs).enumerate() {
             let id = ConnectorTaskId {
                 connector: name.into(),
                 task: task as u32,
             };
-            let handle = self
-                .spawn_task(id, new, task_config.clone())
-                .map_err(|cause| {
-                    ConnectError::fatal("the system gives no thread for the task").caused_by(cause)
-                })?;
+            let handle = self.spawn_task(id, new, task_config.clone())?;
             self.known(name).tasks.push(handle);
         }
         self.known(name).task_configs = configs;
         Ok(())
-    }
-
-    async fn make_tasks(&mut self, name: &str, count: usize) -> Result<Vec<NewTask>> {
-        let parts = self.parts.clone();
-        let running = self.known(name);
-        let originals = running.config.originals.clone();
-        let Some(connector) = running.connector.take() else {
-            return Ok(Vec::new());
-        };
-        let (connector, made) = self
-            .call(
-                name,
-                connector,
-                CONNECTOR_CALL_MAX,
-                "make its tasks",
-                move |connector| {
-                    let one = move || {
-                        Ok(NewTask {
-                            task: match connector {
-                                AnyConnector::Source(connector) => {
-                                    AnyTask::Source(connector.new_task())
-                                }
-                                AnyConnector::Sink(connector) => {
-                                    AnyTask::Sink(connector.new_task())
-                                }
-                            },
-                            converters: Converters::new(&parts.plugins, &parts.config, &originals)?,
-                            chain: TransformationChain::new(&parts.plugins, &originals)?,
-                        })
-                    };
-                    Box::pin(async move { std::iter::repeat_with(one).take(count).collect() })
-                },
-            )
-            .await?;
-        self.known(name).connector = Some(connector);
-        made
-    }
-
-    fn spawn_task(
-        &self,
-        id: ConnectorTaskId,
-        new: NewTask,
-        task_config: Properties,
-    ) -> std::io::Result<TaskHandle> {
-        let parts = self.parts.clone();
-        let running = &self.connectors[&*id.connector];
-        let (config, target) = (running.config.clone(), running.target);
-        let tolerance = Arc::new(Tolerance::new(id.clone(), &config));
-        let (converters, chain) = (new.converters, new.chain);
-        let listener = parts.listener.clone();
-        let shared = self.shared_runtime.as_ref();
-        match new.task {
-            AnyTask::Source(task) => {
-                let offsets = Arc::new(ConnectorOffsets::new(&id.connector, parts.offsets.clone()));
-                TaskHandle::spawn(id.clone(), target, listener, shared, |target| {
-                    let producer = client_config::source_task_producer(
-                        &parts.config.originals,
-                        &config.originals,
-                        &id.connector,
-                        id.task,
-                    );
-                    source_task::run(source_task::Parts {
-                        id,
-                        task,
-                        task_config,
-                        config,
-                        producer,
-                        converters,
-                        chain,
-                        tolerance,
-                        offsets,
-                        worker: parts,
-                        target,
-                    })
-                })
-            }
-            AnyTask::Sink(task) => {
-                TaskHandle::spawn(id.clone(), target, listener, shared, |target| {
-                    let consumer = client_config::sink_task_consumer(
-                        &parts.config.originals,
-                        &config.originals,
-                        &id.connector,
-                        id.task,
-                    );
-                    sink_task::run(sink_task::Parts {
-                        id,
-                        task,
-                        task_config,
-                        config,
-                        consumer,
-                        converters,
-                        chain,
-                        tolerance,
-                        worker: parts,
-                        target,
-                    })
-                })
-            }
-        }
     }
 
     /// Runs one call of a connector on the data runtime, no longer than `limit`.

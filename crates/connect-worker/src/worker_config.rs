@@ -7,6 +7,7 @@
 use crate::client_config::OverridePolicy;
 use crate::config_providers::{CONFIG_PROVIDERS, ConfigProviders};
 use crate::plugins::Plugins;
+use crate::restart;
 use connect_config::{
     ClassName, ConfigDef, ConfigErrors, Importance, Key, Properties, Secrets, Validator,
 };
@@ -54,7 +55,7 @@ pub struct WorkerConfig {
 
 pub fn config_def() -> ConfigDef {
     use Importance::{High, Low, Medium};
-    ConfigDef::new()
+    restart::define(ConfigDef::new())
         .define(BOOTSTRAP_SERVERS.default(vec!["localhost:9092".to_string()]).importance(High).doc(
             "Kafka brokers to connect to first: host:port, comma separated.",
         ))

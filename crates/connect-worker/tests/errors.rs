@@ -5,6 +5,7 @@ mod support;
 
 use connect_api::ConnectError;
 use connect_api::SinkRecord;
+use connect_api::data::Value;
 use connect_worker::TargetState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -224,6 +225,51 @@ async fn what_a_task_reports_has_its_bytes_and_the_class_of_the_task() {
         let value = letters[0].header(&format!("__connect.errors.{name}"));
         assert_eq!(value, Some(expected), "{name}");
     }
+    bench.stop().await;
+}
+
+/// A sink that writes later reports later; the second letter is of a record that the task has made itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_reported_later_still_has_its_bytes_and_what_a_task_made_is_converted() {
+    let Some(mut bench) = Bench::new("err-late", "") else {
+        return;
+    };
+    let records = plain(&["\"bad\"  ", "\"b\"", "\"c\""]);
+    let settings = format!("{JSON}\nerrors.tolerance=all\nconsumer.override.max.poll.records=1");
+    let pipe = Pipe::with(&mut bench, "s", &settings, &records, |shared| {
+        let mut late = None;
+        shared.on_put(move |context, records| {
+            let Some(record) = records.first() else {
+                return Ok(());
+            };
+            match record.value.as_str() {
+                Some("bad") => late = Some(record.clone()),
+                Some("c") => {
+                    let reporter = context.errant_record_reporter().expect("there is a queue");
+                    let bad = late.take().expect("it was before");
+                    let mut made = bad.clone();
+                    made.kafka_offset = 1_000;
+                    made.record.value = Value::from("made");
+                    for record in [bad, made] {
+                        ready(reporter.report(&record, ConnectError::data("refused")))?;
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        });
+    })
+    .await;
+    pipe.shared.called("put c").await;
+    pipe.stop(&mut bench).await;
+    let letters = bench.read(&pipe.letters, 2).await;
+    let values: Vec<_> = letters
+        .iter()
+        .filter_map(|it| it.value.as_deref())
+        .collect();
+    assert_eq!(values, ["\"bad\"  ", "\"made\""]);
+    let offset = letters[0].header("__connect.errors.offset");
+    assert_eq!(offset, Some("0"));
     bench.stop().await;
 }
 

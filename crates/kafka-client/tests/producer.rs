@@ -760,9 +760,3 @@ async fn a_million_records() {
         producer.close(Duration::from_secs(5)).await;
     }
 }
-
-/// Not a time in the past: a broker may delete old records under their reader at any moment.
-fn now_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.expect("after 1970").as_millis() as i64
-}

@@ -7,6 +7,7 @@
 
 mod counts;
 mod dead_letter_queue;
+mod held;
 mod letter;
 mod limit;
 mod retry;
@@ -103,6 +104,8 @@ pub enum Which<'a> {
         timestamp_type: TimestampType,
         /// Its bytes, where they are at hand.
         raw: Option<Raw<'a>>,
+        /// What the task was given, or has made itself, where it reports a record.
+        reported: Option<&'a ConnectRecord>,
     },
     /// All records of a batch that Kafka refused.
     Produced {
@@ -149,6 +152,7 @@ impl<'a> Which<'a> {
             timestamp: record.timestamp,
             timestamp_type: record.timestamp_type,
             raw: None,
+            reported: Some(record),
         }
     }
 

@@ -45,7 +45,7 @@ impl SourceLetters {
         Self {
             with_schemas: json("true"),
             plain: json("false"),
-            header: SimpleHeaderConverter::new(),
+            header: SimpleHeaderConverter,
             buffer: Vec::new(),
         }
     }

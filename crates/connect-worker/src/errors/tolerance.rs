@@ -3,17 +3,19 @@
 //! Lives here: the order of trying again, logging, writing a letter and counting, for one task.
 //! Lives elsewhere: the decisions (`retry`, `limit`), sending letters (`dead_letter_queue`).
 
+use super::held::Held;
 use super::letter::Origin;
 use super::limit::ToleranceAccount;
 use super::source_letter::SourceLetters;
 use super::trace::TOLERANCE_EXCEEDED;
-use super::{ErrorCounts, Failure, Letter, Raw, RetryPolicy, Stage, Which};
+use super::{ErrorCounts, Failure, Letter, RetryPolicy, Stage, Which};
 use crate::connector_config::ConnectorConfig;
+use crate::conversion::{Converters, SourceConversion};
 use crate::status::ConnectorTaskId;
 use crate::task::Target;
 use connect_api::{
-    ConnectError, ErrantRecordReporter, ErrantSourceRecordReporter, ErrorKind, Result, SinkRecord,
-    SourceOffset, SourcePartition, SourceRecord, async_trait,
+    ConnectError, ConnectRecord, ErrantRecordReporter, ErrantSourceRecordReporter, ErrorKind,
+    Result, SinkRecord, SourceOffset, SourcePartition, SourceRecord, async_trait,
 };
 use kafka_client::consumer::PartitionRecords;
 use std::hash::{BuildHasher, RandomState};
@@ -41,9 +43,23 @@ struct Outbox {
     /// Whether letters say what failed.
     context_headers: bool,
     letters: Mutex<Vec<Letter>>,
-    /// The batch that is being worked on, as consumed: where letters get their bytes.
-    held: Mutex<Vec<PartitionRecords>>,
+    /// Where letters of sinks get their bytes.
+    held: Mutex<Held>,
+    /// For a record whose bytes are gone, or that a sink has made itself.
+    encoding: Option<Mutex<SourceConversion>>,
     of_sources: Mutex<SourceLetters>,
+}
+
+impl Outbox {
+    /// The letter of a record that is not held: as the connector's converters write it, else as JSON.
+    fn letter_again(&self, record: &ConnectRecord) -> Letter {
+        if let Some(encoding) = &self.encoding
+            && let Ok(encoded) = lock(encoding).convert(record)
+        {
+            return Letter::of_encoded(record, &encoded);
+        }
+        lock(&self.of_sources).of_record(record)
+    }
 }
 
 /// The attempts at one operation on one record.
@@ -67,11 +83,17 @@ pub enum Again {
 }
 
 impl Tolerance {
-    pub fn new(id: ConnectorTaskId, config: &ConnectorConfig) -> Self {
+    /// `converters`: of a sink with a dead letter queue, besides those that its task has.
+    pub fn new(
+        id: ConnectorTaskId,
+        config: &ConnectorConfig,
+        converters: Option<Converters>,
+    ) -> Self {
         let outbox = config.dead_letter_topic.as_ref().map(|_| Outbox {
             context_headers: config.dead_letter_context_headers,
             letters: Mutex::default(),
             held: Mutex::default(),
+            encoding: converters.map(|it| Mutex::new(SourceConversion::new(it))),
             of_sources: Mutex::new(SourceLetters::new()),
         });
         Self {
@@ -187,19 +209,20 @@ impl Tolerance {
                 partition,
                 offset,
                 raw,
+                reported,
                 ..
             } => {
                 let letter = match raw {
                     Some(raw) => Some(Letter::of(raw)),
-                    None => held_letter(&lock(&outbox.held), topic, partition, offset),
+                    None => lock(&outbox.held).letter(topic, partition, offset),
                 };
+                let letter = letter.or_else(|| Some(outbox.letter_again(reported?)));
                 let Some(letter) = letter else {
                     error!(
                         topic,
                         partition,
                         offset,
-                        "the reported record is not one of those that the task was given; it does not reach the dead \
-                         letter queue"
+                        "the bytes of a record are gone; it does not reach the dead letter queue"
                     );
                     ErrorCounts::count(&self.counts.letters_lost);
                     return;
@@ -264,10 +287,10 @@ impl Tolerance {
         lock(&outbox.letters).push(letter);
     }
 
-    /// Keeps a batch as consumed until the next one, so that a record that fails later still has its bytes.
+    /// Keeps a batch as consumed until others have come, so that a record that fails later still has its bytes.
     pub fn hold(&self, fetched: Vec<PartitionRecords>) {
         if let Some(outbox) = &self.outbox {
-            *lock(&outbox.held) = fetched;
+            lock(&outbox.held).add(fetched);
         }
     }
 
@@ -333,32 +356,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The record as consumed, out of a held batch. Cost: a walk over the records of its partition.
-fn held_letter(
-    held: &[PartitionRecords],
-    topic: &str,
-    partition: i32,
-    offset: i64,
-) -> Option<Letter> {
-    let of_partition = held
-        .iter()
-        .filter(|it| *it.topic == *topic && it.partition == partition);
-    for piece in of_partition.flat_map(|it| it.pieces()) {
-        let found = piece
-            .records()
-            .filter_map(|view| view.ok())
-            .find(|view| view.offset == offset);
-        if let Some(view) = found {
-            let payload = piece.payload();
-            return Some(Letter::of(Raw {
-                payload,
-                view: &view,
-            }));
-        }
-    }
-    None
-}
-
 /// In 0..1; only spreads waits.
 fn random() -> f64 {
     let bits = RandomState::new().hash_one(0u8);
@@ -393,7 +390,7 @@ impl ErrantSourceRecordReporter for Tolerance {
 mod tests {
     use super::super::TolerancePolicy;
     use super::*;
-    use connect_api::{ConnectRecord, TimestampType};
+    use connect_api::TimestampType;
 
     fn tolerance(tolerance: TolerancePolicy) -> Tolerance {
         let config = ConnectorConfig {
@@ -405,7 +402,7 @@ mod tests {
             connector: "c".into(),
             task: 0,
         };
-        Tolerance::new(id, &config)
+        Tolerance::new(id, &config, None)
     }
 
     fn sink_record() -> SinkRecord {

@@ -159,6 +159,7 @@ impl Intake {
                             payload: place.payload,
                             view,
                         }),
+                        reported: None,
                     };
                     self.tolerance.failed(failure, which, again)?;
                     return Ok(Batch::Done);

@@ -5,6 +5,7 @@
 //! Source: `WorkerConfigTransformer`, `config.action.reload` (KIP-297). Java restarts the connector alone; its
 //! tasks go on with the old values. Here the tasks start anew when the configuration has changed.
 
+use super::restarts::Restarts;
 use super::{CONNECTOR_CALL_MAX, Life, RunningConnector, Worker, WorkerParts, check, run_plugin};
 use crate::config_providers::{Answer, references_of};
 use crate::config_watch::Watch;
@@ -157,17 +158,21 @@ impl Worker {
         }
         self.stop_connector(name).await;
         let origin = self.origin(raw, &prepared.config, prepared.answers, Duration::ZERO);
+        let restarts = Restarts::new(&self.parts.config.originals, &prepared.config.originals).ok();
         let running: &mut RunningConnector = self.known(name);
+        // Unless the configuration has changed it is the same connector, whose restarts count on.
+        if running.config.originals != prepared.config.originals
+            && let Some(restarts) = restarts
+        {
+            running.restarts = restarts;
+        }
         running.config = prepared.config;
         running.connector = Some(prepared.connector);
         running.life = Life::Idle;
         running.origin = origin;
         if let Err(error) = self.set_target(name, target).await {
-            error!(connector = name, %error, "the connector failed to start with fresh values");
             self.known(name).life = Life::Failed;
-            let trace = error.to_string();
-            let listener = &self.parts.listener;
-            listener.connector_changed(name, State::Failed { trace });
+            self.connector_failed(name, &error);
         }
     }
 }
@@ -203,8 +208,9 @@ struct HidesSecrets {
 impl HidesSecrets {
     fn hidden(&self, state: State) -> State {
         match state {
-            State::Failed { trace } => State::Failed {
+            State::Failed { trace, restart } => State::Failed {
                 trace: self.secrets.hide(&trace).into_owned(),
+                restart,
             },
             state => state,
         }

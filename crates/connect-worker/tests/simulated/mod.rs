@@ -111,7 +111,7 @@ impl StatusListener for Listener {
 
     fn task_changed(&self, id: &ConnectorTaskId, state: State) {
         self.trace.note(format_args!("{id} {}", state.name()));
-        if let State::Failed { trace } = state {
+        if let State::Failed { trace, .. } = state {
             self.trace.note(format_args!("{trace}"));
             self.failure.send_replace(Some(trace));
         }

@@ -13,8 +13,8 @@ pub mod transform;
 use connect_backing_store::{MemoryOffsetBackingStore, OffsetBackingStore};
 use connect_config::{Properties, Secrets};
 use connect_worker::{
-    ConnectorRequest, ConnectorTaskId, Plugins, State, StatusListener, TargetState, Worker,
-    WorkerConfig, WorkerParts,
+    ConnectorRequest, ConnectorTaskId, Plugins, Restart, State, StatusListener, TargetState,
+    Worker, WorkerConfig, WorkerParts,
 };
 use kafka_client::admin::{NewTopic, Validate};
 use kafka_client::producer::{Producer, Record, Token};
@@ -58,7 +58,10 @@ struct Listener(Mutex<watch::Sender<Vec<String>>>);
 impl Listener {
     fn note(&self, who: &str, state: &State) {
         let what = match state {
-            State::Failed { trace } => format!("FAILED {trace}"),
+            State::Failed { trace, restart } => match restart {
+                Restart::At { attempt, .. } => format!("FAILED {trace}\nrestart {attempt}"),
+                Restart::No { reason } => format!("FAILED {trace}\nno restart: {reason}"),
+            },
             state => state.name().to_string(),
         };
         let sender = self.0.lock().expect("no test panics in here");
@@ -93,11 +96,11 @@ impl Bench {
             plugins.header_converter(class, *make);
         }
         plugins.source::<ScriptedSource>().sink::<ScriptedSink>();
-        plugins.config_provider("test.ScriptedConfigProvider", || {
-            Box::<ScriptedConfigProvider>::default()
-        });
         plugins.transformation("test.ScriptedTransform", || {
             Box::<transform::ScriptedTransform>::default()
+        });
+        plugins.config_provider("test.ScriptedConfigProvider", || {
+            Box::<ScriptedConfigProvider>::default()
         });
         let (sender, states) = watch::channel(Vec::new());
         let data = tokio::runtime::Builder::new_multi_thread()

@@ -24,6 +24,8 @@ pub enum Step {
     /// Gives these: numbers without a schema, all others as if they were text.
     Give(Vec<Value>),
     Nothing,
+    /// Reports a record with this value, and gives nothing.
+    Report(&'static str),
     Fail(ConnectError),
     Panic,
 }
@@ -40,6 +42,7 @@ pub struct Shared {
     on_put: Mutex<Option<OnPut>>,
     context: Mutex<Option<ConnectorHandle>>,
     failed_put_writes_nothing: AtomicBool,
+    start_errors: Mutex<VecDeque<ConnectError>>,
     task_configs: Mutex<Vec<Properties>>,
     /// `stop` of the task blocks its thread until this lock is free.
     pub stop_blocks: Arc<Mutex<()>>,
@@ -128,6 +131,22 @@ impl Shared {
         on_put: impl FnMut(&Arc<dyn SinkTaskContext>, &[SinkRecord]) -> Result<()> + Send + 'static,
     ) {
         *self.on_put.lock().unwrap() = Some(Box::new(on_put));
+    }
+
+    /// The next starts of its tasks fail so.
+    pub fn fail_starts(&self, errors: impl IntoIterator<Item = ConnectError>) {
+        self.start_errors.lock().unwrap().extend(errors);
+    }
+
+    /// What the next start of a task is to say.
+    fn start_result(&self) -> Result<()> {
+        match self.start_errors.lock().unwrap().pop_front() {
+            Some(error) => {
+                self.note("start fails");
+                Err(error)
+            }
+            None => Ok(()),
+        }
     }
 
     /// What the sink's task declares.
@@ -223,6 +242,7 @@ impl SinkConnector for ScriptedSink {
 
 #[derive(Default)]
 struct ScriptedSourceTask {
+    context: Option<Arc<dyn SourceTaskContext>>,
     shared: Option<Arc<Shared>>,
     topic: Arc<str>,
     position: i64,
@@ -242,6 +262,8 @@ impl SourceTask for ScriptedSourceTask {
         config: &Properties,
     ) -> Result<()> {
         let shared = shared_of(config);
+        self.shared = Some(shared.clone());
+        shared.start_result()?;
         let stored = context.offset_storage_reader().offset(&partition()).await?;
         let stored = stored.and_then(|offset| match offset.get_str("position") {
             Some(Value::Int64(position)) => Some(*position),
@@ -250,7 +272,7 @@ impl SourceTask for ScriptedSourceTask {
         self.position = stored.unwrap_or(0);
         shared.note(format!("start at {}", self.position));
         self.topic = config.get("name").expect("a name").into();
-        self.shared = Some(shared);
+        self.context = Some(context);
         Ok(())
     }
 
@@ -284,6 +306,20 @@ impl SourceTask for ScriptedSourceTask {
             }
             Step::Nothing => {
                 shared.note("poll nothing");
+                Ok(None)
+            }
+            Step::Report(value) => {
+                self.position += 1;
+                let record = SourceRecord {
+                    record: ConnectRecord::new(self.topic.clone(), Some(Schema::STRING), value),
+                    source_partition: Some(partition()),
+                    source_offset: Some(SourceOffset::Position("position", self.position)),
+                };
+                let context = self.context.as_ref().expect("started");
+                let reporter = context.errant_record_reporter().expect("there is a queue");
+                let error = ConnectError::data("no such type");
+                let reported = reporter.report(&record, error).await;
+                shared.note(format!("reported {}", reported.is_ok()));
                 Ok(None)
             }
             Step::Fail(error) => {
@@ -355,6 +391,7 @@ impl SinkTask for ScriptedSinkTask {
     ) -> Result<()> {
         self.shared = Some(shared_of(config));
         self.context = Some(context);
+        self.shared.as_ref().expect("set above").start_result()?;
         self.note("start".into());
         Ok(())
     }
