@@ -8,16 +8,20 @@ mod case;
 mod client_cost;
 mod data;
 mod figures;
+mod log;
+mod log_page;
 mod machine;
 mod measure;
+mod page;
 mod report;
 mod site;
+mod transform_cost;
 mod verify;
 mod wire;
 mod worker;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -25,6 +29,7 @@ use crate::Verdict;
 use crate::referee::Referee;
 use crate::workspace::{Workspace, cargo};
 use case::{CASES, Case};
+use measure::Topic;
 use report::{CaseResult, Results, StartResult};
 use site::Site;
 use worker::Program;
@@ -37,24 +42,33 @@ standalone and with `millstream standalone` in turn: Java, Millstream, Millstrea
 control), and so on. Both read the same configuration files. Records are counted at the destination
 (size of the file, end of the topic), CPU is user and system time of the worker process from
 /proc/<pid>/stat, from the moment a quarter of the records has arrived until all have. Afterwards
-every byte at the destination is compared. The whole takes about half an hour and 8 GB of disk in
+every byte at the destination is compared. The whole takes about an hour and 14 GB of disk in
 cargo's target directory; let the machine do nothing else meanwhile.
 
-Prints tables of the figures, and writes them to BENCHMARKS.md when all was measured.
+Prints tables of the figures, and writes them to BENCHMARKS.md: the rows that were measured, in the place of
+those of before. A row whose partner was not measured stays as it is.
 
 Parts:
   kafka-file-string         8 M records of 100 bytes, StringConverter, into a file
   kafka-file-json           2 M records, JsonConverter with schemas.enable=false
   kafka-file-json-schemas   2 M records, JsonConverter with schemas.enable=true
+  kafka-file-json-chain           the same as kafka-file-json through InsertField, ReplaceField,
+                            TimestampConverter, Cast and ValueToKey
+  kafka-file-json-schemas-chain   the same as kafka-file-json-schemas through these
   file-kafka-string         8 M lines of 100 bytes, StringConverter, into a topic
   file-kafka-json           4 M lines, JsonConverter with schemas.enable=false
   file-kafka-json-schemas   4 M lines, JsonConverter with schemas.enable=true
-  start                     Time from the start of the process to the first record; memory at rest
+  start                     Time from the start of the process to the first record, into a topic that exists
+                            and into one that does not; memory at rest; `millstream quickstart`
   client                    kafka-client alone against rdkafka (bench/client-cost; needs a C compiler)
+  transforms                The chain alone, in memory, against Java's classes (bench/transform-cost)
+  log                       `millstream kafka` against a broker: 4 M records in and out, CPU of the server;
+                            memory while a topic grows to 40 M records; starts, also after kill -9; a
+                            compaction of 1 M records (bench/client-cost; needs a C compiler)
 
 Options:
   --rounds <n>              Runs of each worker per case, default 3
-  --only <part>[,<part>]    Measure these parts only; BENCHMARKS.md stays as it is
+  --only <part>[,<part>]    Measure these parts only
   --workers <w>[,<w>]       java, millstream or both; BENCHMARKS.md stays as it is unless both.
                             With java alone, the A/A control is Java's
   --quick                   A fiftieth of the records, one round: whether it works, not what it costs.
@@ -72,6 +86,11 @@ const QUICK_PART: u64 = 50;
 
 const START: &str = "start";
 const CLIENT: &str = "client";
+const TRANSFORMS: &str = "transforms";
+const LOG: &str = "log";
+
+/// Records through the chain of transforms alone. Few are not worth it: the JVM has to compile first.
+const TRANSFORM_RECORDS: u64 = 2_000_000;
 
 /// Who runs. Declared in the order in which they take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,9 +182,14 @@ impl Options {
         self.only.is_empty() || self.only.iter().any(|only| only == part)
     }
 
-    /// All was measured, as it has to be to be published.
+    /// All was measured.
     fn is_whole(&self) -> bool {
-        self.only.is_empty() && !self.quick && self.java && self.millstream
+        self.only.is_empty() && self.is_to_be_published()
+    }
+
+    /// Figures of all records and of both workers.
+    fn is_to_be_published(&self) -> bool {
+        !self.quick && self.java && self.millstream
     }
 
     fn records(&self, case: &Case) -> u64 {
@@ -178,7 +202,10 @@ impl Options {
 }
 
 fn parts() -> impl Iterator<Item = &'static str> {
-    CASES.iter().map(|case| case.name).chain([START, CLIENT])
+    CASES
+        .iter()
+        .map(|case| case.name)
+        .chain([START, CLIENT, TRANSFORMS, LOG])
 }
 
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<Verdict> {
@@ -234,12 +261,27 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<Verdict> {
         }
     }
 
+    if options.wants(TRANSFORMS) {
+        transforms(workspace, &libs, &options, &lanes, again.0, &mut results);
+    }
+    if let (true, Some(Program::Millstream { file })) = (options.wants(LOG), &millstream) {
+        if let Err(error) = log(workspace, &mut site, &options, file, &mut results) {
+            fail(&mut results.failures, "The log", &error);
+        }
+    }
+
     let text = results.markdown();
     println!("{text}");
-    if options.is_whole() {
-        let page = workspace.root.join("BENCHMARKS.md");
-        let before = fs::read_to_string(&page).ok();
-        fs::write(&page, report::page_with(before.as_deref(), &text))?;
+    if options.is_to_be_published() {
+        let file = workspace.root.join("BENCHMARKS.md");
+        let before = fs::read_to_string(&file).ok();
+        let after = match &before {
+            Some(before) if !options.is_whole() => {
+                page::page_with_rows(before, &text, &results.note())
+            }
+            _ => page::page_with(before.as_deref(), &text),
+        };
+        fs::write(&file, after)?;
         eprintln!("written to BENCHMARKS.md");
     }
     Ok(if results.failures.is_empty() {
@@ -319,20 +361,26 @@ fn start_and_rest(
     lanes: &[(Lane, Program)],
     results: &mut Results,
 ) {
-    for name in ["kafka-file-string", "file-kafka-string"] {
+    let starts = [
+        ("kafka-file-string", Topic::Exists, ""),
+        ("file-kafka-string", Topic::Missing, ", a new topic"),
+        ("file-kafka-string", Topic::Exists, ", a topic that exists"),
+    ];
+    for (name, topic, which) in starts {
         let case = CASES
             .iter()
             .find(|case| case.name == name)
             .expect("CASES has both directions");
+        let title = format!("{}{which}", case.title);
         let mut seconds = Vec::new();
         for _ in 0..STARTS {
             for (lane, program) in lanes {
-                match measure::time_to_first_record(site, case, options.records(case), program) {
+                let records = options.records(case);
+                match measure::time_to_first_record(site, case, records, program, topic) {
                     Ok(took) => {
                         eprintln!(
-                            "  {:<12} {}: first record after {} ms",
+                            "  {:<12} {title}: first record after {} ms",
                             lane.name(),
-                            case.title,
                             took.as_millis()
                         );
                         seconds.push((*lane, took.as_secs_f64()));
@@ -345,10 +393,7 @@ fn start_and_rest(
                 }
             }
         }
-        results.starts.push(StartResult {
-            title: case.title,
-            seconds,
-        });
+        results.starts.push(StartResult { title, seconds });
     }
     for (lane, program) in lanes {
         match measure::idle(site, &CASES[0], program) {
@@ -359,7 +404,85 @@ fn start_and_rest(
                 &error,
             ),
         }
+        let Program::Millstream { file } = program else {
+            continue;
+        };
+        for _ in 0..STARTS {
+            match measure::quickstart(site, file) {
+                Ok(run) => {
+                    eprintln!(
+                        "  quickstart: first record after {} ms, {} MiB",
+                        run.ready.as_millis(),
+                        run.resident_bytes >> 20
+                    );
+                    results.quickstarts.push(run);
+                }
+                Err(error) => fail(&mut results.failures, "Quickstart", &error),
+            }
+        }
     }
+}
+
+/// The chain of transforms alone: each lane's program in turn.
+fn transforms(
+    workspace: &Workspace,
+    libs: &Path,
+    options: &Options,
+    lanes: &[(Lane, Program)],
+    again: Lane,
+    results: &mut Results,
+) {
+    let is_java = |program: &Program| matches!(program, Program::Java { .. });
+    let mut turns: Vec<(Lane, bool)> = lanes
+        .iter()
+        .map(|(lane, program)| (*lane, is_java(program)))
+        .collect();
+    turns.extend(turns.last().map(|(_, java)| (again, *java)));
+    let records = if options.quick {
+        TRANSFORM_RECORDS / QUICK_PART
+    } else {
+        TRANSFORM_RECORDS
+    };
+    match transform_cost::run(workspace, libs, &turns, options.rounds, records) {
+        Ok(rows) => results.transforms = rows,
+        Err(error) => fail(&mut results.failures, "The transforms alone", &error),
+    }
+}
+
+/// The embedded log next to the broker, and by itself.
+///
+/// Fails: when bench/client-cost cannot be built. What fails afterwards is told in the results.
+fn log(
+    workspace: &Workspace,
+    site: &mut Site,
+    options: &Options,
+    millstream: &Path,
+    results: &mut Results,
+) -> Result<()> {
+    let mut lanes = vec![Lane::Millstream, Lane::Again];
+    if options.java {
+        lanes.insert(0, Lane::Java);
+    }
+    let plan = log::Plan {
+        client: client_cost::build(workspace)?,
+        millstream: millstream.to_owned(),
+        lanes,
+        rounds: options.rounds,
+        part: if options.quick { QUICK_PART } else { 1 },
+    };
+    let failures = &mut results.failures;
+    match log::side_by_side(&plan, site) {
+        Ok(loads) => results.log.loads = loads,
+        Err(error) => fail(failures, "The log next to a broker", &error),
+    }
+    if let Err(error) = log::grow_and_restart(&plan, site, &mut results.log.alone) {
+        fail(failures, "The log while a topic grows", &error);
+    }
+    match log::compact(&plan, site) {
+        Ok(found) => results.log.alone.compaction = Some(found),
+        Err(error) => fail(failures, "The log's compaction", &error),
+    }
+    Ok(())
 }
 
 /// The end of a log is for the terminal; the page gets the sentence before it, which names no path.
@@ -402,7 +525,7 @@ mod tests {
             (&["--quick"], Some((1, true, true, false))),
             (&["--quick", "--rounds", "2"], Some((2, true, true, false))),
             (&["--workers", "java"], Some((3, true, false, false))),
-            (&["--only", "start,client"], Some((3, true, true, false))),
+            (&["--only", "start,log"], Some((3, true, true, false))),
             (&["--rounds", "0"], None),
             (&["--only", "nothing"], None),
         ];

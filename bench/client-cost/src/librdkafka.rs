@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::payload::Payloads;
-use crate::work::{CpuClock, Tally, Work};
+use crate::work::{Clock, Cost, Tally, Work};
 
 /// Longest wait for anything.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -29,7 +29,8 @@ pub fn version() -> String {
     format!("rdkafka 0.39.0 with librdkafka {librdkafka}")
 }
 
-pub fn produce(work: &Work) -> Result<f64> {
+pub fn produce(work: &Work) -> Result<Cost> {
+    ensure!(work.keys == 0, "rdkafka's records have no keys here");
     let payloads = Payloads::new();
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &work.bootstrap)
@@ -64,12 +65,12 @@ pub fn produce(work: &Work) -> Result<f64> {
             .context("rdkafka did not deliver all")
     };
     send(0, work.warm_up())?;
-    let clock = CpuClock::start();
+    let clock = Clock::start();
     send(work.warm_up(), work.records)?;
-    Ok(clock.us_per(work.records - work.warm_up()))
+    Ok(clock.per(work.records - work.warm_up()))
 }
 
-pub fn consume(work: &Work) -> Result<f64> {
+pub fn consume(work: &Work) -> Result<Cost> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &work.bootstrap)
         .set("group.id", "client-cost")
@@ -92,9 +93,9 @@ pub fn consume(work: &Work) -> Result<f64> {
         Ok(())
     };
     take_until(work.warm_up())?;
-    let clock = CpuClock::start();
+    let clock = Clock::start();
     take_until(work.records)?;
-    let cost = clock.us_per(work.records - work.warm_up());
+    let cost = clock.per(work.records - work.warm_up());
     tally.check(work.records)?;
     Ok(cost)
 }

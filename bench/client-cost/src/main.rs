@@ -29,6 +29,10 @@ Options:
   --rounds <n>    Runs of each client, default 3
   --quick         200000 records, one round
   --json          The figures as JSON instead of a table
+
+client-cost measure <client> <bootstrap> <topic> <produce|consume> <none|lz4> <idempotence> <batch.size> <keys> <records>
+does one run with kafka-client or rdkafka, and prints CPU and wall-clock microseconds per record. With <keys>, which
+only kafka-client knows, the records have so many different keys in turn; 0 gives none.
 ";
 
 const RDKAFKA: &str = "rdkafka";
@@ -95,7 +99,7 @@ impl Options {
     }
 }
 
-/// One run of one client, in this process: prints microseconds per record.
+/// One run of one client, in this process: prints CPU and then wall-clock microseconds per record.
 fn measure(arguments: &[String]) -> Result<()> {
     let (client, work) = arguments.split_first().context("measure: which client?")?;
     let work = Work::from_arguments(work)?;
@@ -106,7 +110,7 @@ fn measure(arguments: &[String]) -> Result<()> {
         (OURS | AGAIN, Action::Consume) => ours::consume(&work)?,
         (other, _) => bail!("no client {other}"),
     };
-    println!("{cost}");
+    println!("{} {}", cost.cpu_us, cost.wall_us);
     Ok(())
 }
 
@@ -123,6 +127,7 @@ fn compare(options: &Options) -> Result<()> {
                 compression,
                 idempotence: Idempotence::Yes,
                 batch_bytes,
+                keys: 0,
                 records: options.records,
             };
             let what = format!("batches of {batch}{compressed}");
@@ -219,7 +224,9 @@ fn run(client: &str, work: &Work) -> Result<f64> {
         "{client} ended with {} at {work:?}",
         output.status
     );
-    let cost: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let cost = printed.split_whitespace().next();
+    let cost: f64 = cost.context("a run printed nothing")?.parse()?;
     eprintln!(
         "  {client:<18} {:?} {:<4} idempotence={:<5} {:>7}: {cost:.3} us per record",
         work.action,

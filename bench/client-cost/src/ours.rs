@@ -1,6 +1,7 @@
 //! The work with kafka-client, as the worker uses it: records in chunks of one poll, a batch per
 //! acknowledgement, values as slices of the fetched buffer.
 
+use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,7 +14,7 @@ use kafka_client::settings::{ConsumerSettings, ProducerSettings};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::payload::Payloads;
-use crate::work::{CpuClock, Tally, Work};
+use crate::work::{Clock, Cost, Tally, Work};
 
 /// Longest wait for anything.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -21,7 +22,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Records that a source hands over at once; `batch.size` of Kafka Connect's file source.
 const CHUNK: u64 = 2_000;
 
-pub fn produce(work: &Work) -> Result<f64> {
+pub fn produce(work: &Work) -> Result<Cost> {
     let payloads = Payloads::new();
     runtime()?.block_on(async {
         let batch_bytes = work.batch_bytes.to_string();
@@ -40,15 +41,16 @@ pub fn produce(work: &Work) -> Result<f64> {
             topic: producer.topic(&work.topic).await?,
             producer,
             acknowledgements,
+            keys: work.keys,
             arrived: Vec::new(),
             acknowledged: 0,
         };
         sending.send(&payloads, 0, work.warm_up()).await?;
-        let clock = CpuClock::start();
+        let clock = Clock::start();
         sending
             .send(&payloads, work.warm_up(), work.records)
             .await?;
-        Ok(clock.us_per(work.records - work.warm_up()))
+        Ok(clock.per(work.records - work.warm_up()))
     })
 }
 
@@ -56,6 +58,8 @@ struct Sending {
     producer: Producer,
     acknowledgements: Acknowledgements,
     topic: Topic,
+    /// Different keys, in turn; 0: none.
+    keys: u64,
     arrived: Vec<Acknowledged>,
     /// Records that the broker has.
     acknowledged: u64,
@@ -97,12 +101,17 @@ impl Sending {
     fn append(&mut self, payloads: &Payloads, from: u64, to: u64) -> Result<Appended> {
         let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
         let mut appender = self.producer.appender();
+        let mut key = Vec::new();
         for number in from..to {
+            if self.keys > 0 {
+                key.clear();
+                write!(key, "key-{:010}", number % self.keys)?;
+            }
             let record = Record {
                 topic: self.topic,
                 partition: Some(0),
                 timestamp_ms,
-                key: None,
+                key: (self.keys > 0).then_some(key.as_slice()),
                 value: Some(payloads.get(number)),
             };
             let token = Token { stream: 0, number };
@@ -148,7 +157,7 @@ enum Appended {
     Full(u64),
 }
 
-pub fn consume(work: &Work) -> Result<f64> {
+pub fn consume(work: &Work) -> Result<Cost> {
     runtime()?.block_on(async {
         let parsed = ConsumerSettings::parse([
             ("bootstrap.servers", work.bootstrap.as_str()),
@@ -161,9 +170,9 @@ pub fn consume(work: &Work) -> Result<f64> {
         consumer.assign([TopicPartition::new(work.topic.as_str(), 0)])?;
         let mut tally = Tally::default();
         take_until(&mut consumer, &mut tally, work.warm_up()).await?;
-        let (warm, clock) = (tally.records, CpuClock::start());
+        let (warm, clock) = (tally.records, Clock::start());
         take_until(&mut consumer, &mut tally, work.records).await?;
-        let cost = clock.us_per(tally.records - warm);
+        let cost = clock.per(tally.records - warm);
         tally.check(work.records)?;
         Ok(cost)
     })

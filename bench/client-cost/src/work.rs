@@ -2,6 +2,8 @@
 //!
 //! Lives elsewhere: doing it with one client or the other (`librdkafka`, `ours`).
 
+use std::time::Instant;
+
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::payload::BYTES;
@@ -58,6 +60,8 @@ pub struct Work {
     pub idempotence: Idempotence,
     /// `batch.size` of the producer.
     pub batch_bytes: usize,
+    /// Different keys that the records have in turn; 0: no keys.
+    pub keys: u64,
     pub records: u64,
 }
 
@@ -80,6 +84,7 @@ impl Work {
             self.compression.name().to_owned(),
             self.idempotence.name().to_owned(),
             self.batch_bytes.to_string(),
+            self.keys.to_string(),
             self.records.to_string(),
         ]
     }
@@ -92,10 +97,11 @@ impl Work {
             compression,
             idempotence,
             batch_bytes,
+            keys,
             records,
         ] = arguments
         else {
-            bail!("measure: seven arguments expected, got {}", arguments.len());
+            bail!("measure: eight arguments expected, got {}", arguments.len());
         };
         Ok(Self {
             bootstrap: bootstrap.clone(),
@@ -116,23 +122,39 @@ impl Work {
                 other => bail!("true or false, got {other}"),
             },
             batch_bytes: batch_bytes.parse()?,
+            keys: keys.parse()?,
             records: records.parse()?,
         })
     }
 }
 
-/// User and system time of this process, all threads, in microseconds.
-pub struct CpuClock {
-    begin_us: f64,
+/// What one record took, in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// User and system time of this process, all threads.
+    pub cpu_us: f64,
+    pub wall_us: f64,
 }
 
-impl CpuClock {
+/// Both kinds of time of this process.
+pub struct Clock {
+    begin_cpu_us: f64,
+    begin: Instant,
+}
+
+impl Clock {
     pub fn start() -> Self {
-        Self { begin_us: cpu_us() }
+        Self {
+            begin_cpu_us: cpu_us(),
+            begin: Instant::now(),
+        }
     }
 
-    pub fn us_per(&self, records: u64) -> f64 {
-        (cpu_us() - self.begin_us) / records as f64
+    pub fn per(&self, records: u64) -> Cost {
+        Cost {
+            cpu_us: (cpu_us() - self.begin_cpu_us) / records as f64,
+            wall_us: self.begin.elapsed().as_secs_f64() * 1e6 / records as f64,
+        }
     }
 }
 

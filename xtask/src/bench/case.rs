@@ -24,6 +24,8 @@ pub struct Case {
     pub title: &'static str,
     pub converter: Converter,
     pub direction: Direction,
+    /// Whether the connector has the transforms of [`CHAIN`].
+    pub chain: bool,
     /// What goes in.
     pub input: Shape,
     pub records: u64,
@@ -55,6 +57,7 @@ pub const CASES: &[Case] = &[
         title: "Kafka → file, String",
         converter: Converter::String,
         direction: Direction::KafkaToFile(Shape::Text),
+        chain: false,
         input: Shape::Text,
         records: TEXT_RECORDS,
     },
@@ -63,6 +66,7 @@ pub const CASES: &[Case] = &[
         title: "Kafka → file, JSON",
         converter: Converter::Json,
         direction: Direction::KafkaToFile(Shape::MapText),
+        chain: false,
         input: Shape::Json,
         records: JSON_RECORDS,
     },
@@ -71,6 +75,25 @@ pub const CASES: &[Case] = &[
         title: "Kafka → file, JSON with schemas",
         converter: Converter::JsonWithSchemas,
         direction: Direction::KafkaToFile(Shape::StructText),
+        chain: false,
+        input: Shape::JsonWithSchema,
+        records: JSON_RECORDS,
+    },
+    Case {
+        name: "kafka-file-json-chain",
+        title: "Kafka → file, JSON, five transforms",
+        converter: Converter::Json,
+        direction: Direction::KafkaToFile(Shape::MapChainText),
+        chain: true,
+        input: Shape::Json,
+        records: JSON_RECORDS,
+    },
+    Case {
+        name: "kafka-file-json-schemas-chain",
+        title: "Kafka → file, JSON with schemas, five transforms",
+        converter: Converter::JsonWithSchemas,
+        direction: Direction::KafkaToFile(Shape::StructChainText),
+        chain: true,
         input: Shape::JsonWithSchema,
         records: JSON_RECORDS,
     },
@@ -82,6 +105,7 @@ pub const CASES: &[Case] = &[
             before: "",
             after: "",
         }),
+        chain: false,
         input: Shape::Text,
         records: TEXT_RECORDS,
     },
@@ -93,6 +117,7 @@ pub const CASES: &[Case] = &[
             before: "\"",
             after: "\"",
         }),
+        chain: false,
         input: Shape::Text,
         records: LINE_RECORDS,
     },
@@ -104,10 +129,33 @@ pub const CASES: &[Case] = &[
             before: r#"{"schema":{"type":"string","optional":false},"payload":""#,
             after: r#""}"#,
         }),
+        chain: false,
         input: Shape::Text,
         records: LINE_RECORDS,
     },
 ];
+
+/// Five transforms, as `bench/transform-cost` has them but for the topic and the time of a record: those
+/// differ in each run, and the output is compared with lines that were made before. Both fields that make all lines
+/// of one length together go.
+const CHAIN: &str = "\
+transforms=insert,replace,time,cast,key
+transforms.insert.type=org.apache.kafka.connect.transforms.InsertField$Value
+transforms.insert.partition.field=partition
+transforms.insert.static.field=site
+transforms.insert.static.value=ams
+transforms.replace.type=org.apache.kafka.connect.transforms.ReplaceField$Value
+transforms.replace.exclude=city,active
+transforms.replace.renames=name:customer
+transforms.time.type=org.apache.kafka.connect.transforms.TimestampConverter$Value
+transforms.time.field=ts
+transforms.time.target.type=string
+transforms.time.format=yyyy-MM-dd'T'HH:mm:ss.SSS
+transforms.cast.type=org.apache.kafka.connect.transforms.Cast$Value
+transforms.cast.spec=id:string,amount:int64
+transforms.key.type=org.apache.kafka.connect.transforms.ValueToKey
+transforms.key.fields=id
+";
 
 /// Where the records of a run come from and go to.
 pub struct Route<'a> {
@@ -163,8 +211,9 @@ impl Case {
             Direction::KafkaToFile(_) => ("FileStreamSink", "topics"),
             Direction::FileToKafka(_) => ("FileStreamSource", "topic"),
         };
+        let chain = if self.chain { CHAIN } else { "" };
         format!(
-            "name={}\nconnector.class={class}\ntasks.max=1\nfile={}\n{topic_key}={}\n",
+            "name={}\nconnector.class={class}\ntasks.max=1\nfile={}\n{topic_key}={}\n{chain}",
             route.name,
             route.file.display(),
             route.topic
@@ -172,8 +221,8 @@ impl Case {
     }
 }
 
-/// A port that nothing listens on at this moment, for the REST API of a worker.
-fn free_port() -> Result<u16> {
+/// A port that nothing listens on at this moment, for a server that is started next.
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 

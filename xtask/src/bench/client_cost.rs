@@ -3,9 +3,10 @@
 //! Lives here: building and starting it, and reading what it says.
 //! Never here: librdkafka. That crate is outside the workspace, so that nothing else needs a C library.
 
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::figures::Spread;
@@ -30,18 +31,13 @@ pub struct ClientRow {
 }
 
 pub fn run(workspace: &Workspace, bootstrap: &str, options: &[String]) -> Result<ClientCosts> {
-    eprintln!("building bench/client-cost");
-    let output = cargo()
-        .args(["run", "--release", "--quiet", "--manifest-path"])
-        .arg(workspace.root.join("bench/client-cost/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(workspace.target.join("client-cost"))
-        .args(["--", "--json"])
+    let output = Command::new(build(workspace)?)
+        .arg("--json")
         .args(options)
         .env("KAFKA_BOOTSTRAP", bootstrap)
         .stderr(Stdio::inherit())
         .output()
-        .context("could not run cargo")?;
+        .context("could not run bench/client-cost")?;
     ensure!(
         output.status.success(),
         "bench/client-cost ended with {}",
@@ -53,6 +49,58 @@ pub fn run(workspace: &Workspace, bootstrap: &str, options: &[String]) -> Result
         versions: json["rdkafka"].as_str().unwrap_or_default().to_owned(),
         rows: rows(&json["rows"])?,
     })
+}
+
+/// The program, built now unless it is.
+pub fn build(workspace: &Workspace) -> Result<PathBuf> {
+    eprintln!("building bench/client-cost");
+    let target = workspace.target.join("client-cost");
+    let status = cargo()
+        .args(["build", "--release", "--quiet", "--manifest-path"])
+        .arg(workspace.root.join("bench/client-cost/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .status()
+        .context("could not run cargo")?;
+    ensure!(
+        status.success(),
+        "the build of bench/client-cost ended with {status}"
+    );
+    Ok(target.join("release/client-cost"))
+}
+
+/// One run of kafka-client in a process of its own, with idempotence and without compression: records per
+/// second after the warm-up.
+pub fn load(program: &Path, bootstrap: &str, topic: &str, work: LoadWork) -> Result<f64> {
+    let action = if work.consume { "consume" } else { "produce" };
+    let output = Command::new(program)
+        .args(["measure", "kafka-client", bootstrap, topic, action])
+        .args(["none", "true"])
+        .args([work.batch_bytes, work.keys, work.records].map(|number| number.to_string()))
+        .output()
+        .context("could not run bench/client-cost")?;
+    ensure!(
+        output.status.success(),
+        "kafka-client could not {action} at {bootstrap}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let text = String::from_utf8_lossy(&output.stdout);
+    // CPU and wall-clock time per record.
+    let wall_us = text.split_whitespace().nth(1).map(str::parse::<f64>);
+    match wall_us {
+        Some(Ok(wall_us)) if wall_us > 0.0 => Ok(1e6 / wall_us),
+        _ => bail!("bench/client-cost printed `{text}`, expected two times"),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct LoadWork {
+    /// Consumes; else produces.
+    pub consume: bool,
+    pub batch_bytes: u64,
+    /// Different keys in turn; 0: none.
+    pub keys: u64,
+    pub records: u64,
 }
 
 fn rows(json: &Value) -> Result<Vec<ClientRow>> {

@@ -31,6 +31,10 @@ pub enum Shape {
     StructText,
     /// The same as `FileStreamSink` writes it when it was read without: a Java map.
     MapText,
+    /// [`Shape::StructText`] after the chain of transforms of the cases that have one.
+    StructChainText,
+    /// [`Shape::MapText`] after it.
+    MapChainText,
 }
 
 const SCHEMA: &str = concat!(
@@ -52,7 +56,14 @@ impl Shape {
             Self::JsonWithSchema => "json-with-schema",
             Self::StructText => "struct-text",
             Self::MapText => "map-text",
+            Self::StructChainText => "struct-chain-text",
+            Self::MapChainText => "map-chain-text",
         }
+    }
+
+    /// Java's maps have no order that counts.
+    pub fn is_map(self) -> bool {
+        matches!(self, Self::MapText | Self::MapChainText)
     }
 
     /// Bytes of each line, its end included. Makes a line to see: keep the answer.
@@ -96,9 +107,44 @@ impl Shape {
                 to,
                 "{{id={id}, name=customer-{id}, amount={whole}.{tenth}, active={active}, city={city}, ts={ts}}}"
             ),
+            Self::StructChainText => write!(
+                to,
+                "Struct{{id={id},customer=customer-{id},amount={whole},ts={},partition=0,site=ams}}",
+                date(ts)
+            ),
+            Self::MapChainText => write!(
+                to,
+                "{{id={id}, customer=customer-{id}, amount={whole}, ts={}, partition=0, site=ams}}",
+                date(ts)
+            ),
         };
         written.expect("a Vec takes all that is written");
     }
+}
+
+/// Milliseconds since 1970 as `yyyy-MM-dd'T'HH:mm:ss.SSS` in UTC.
+fn date(ms: u64) -> String {
+    let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
+    // Years that begin in March, so that a leap day is the last of its year. Day 0 is 1 March of the year 0.
+    let day = days + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    format!(
+        "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}",
+        era * 400 + year + later,
+        ms / 3_600_000,
+        ms / 60_000 % 60,
+        ms / 1_000 % 60,
+        ms % 1_000
+    )
 }
 
 /// The values of one JSON record. Every field is as wide in all of them.
@@ -273,6 +319,8 @@ mod tests {
             Shape::JsonWithSchema,
             Shape::StructText,
             Shape::MapText,
+            Shape::StructChainText,
+            Shape::MapChainText,
         ] {
             let line_bytes = shape.line_bytes();
             for number in (0..8_000_000).step_by(7_919) {
@@ -285,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_in_its_three_forms() {
+    fn the_record_in_its_forms() {
         let rows = [
             (
                 Shape::Json,
@@ -298,6 +346,14 @@ mod tests {
             (
                 Shape::MapText,
                 "{id=1000007, name=customer-1000007, amount=243.3, active=true, city=Barcelona, ts=1700000000259}",
+            ),
+            (
+                Shape::StructChainText,
+                "Struct{id=1000007,customer=customer-1000007,amount=243,ts=2023-11-14T22:13:20.259,partition=0,site=ams}",
+            ),
+            (
+                Shape::MapChainText,
+                "{id=1000007, customer=customer-1000007, amount=243, ts=2023-11-14T22:13:20.259, partition=0, site=ams}",
             ),
         ];
         for (shape, expected) in rows {
@@ -314,6 +370,19 @@ mod tests {
         assert_eq!(envelope["payload"], record);
         let fields = envelope["schema"]["fields"].as_array().map(Vec::len);
         assert_eq!(fields, Some(6));
+    }
+
+    #[test]
+    fn dates_know_leap_years() {
+        let rows = [
+            (0, "1970-01-01T00:00:00.000"),
+            (951_782_400_001, "2000-02-29T00:00:00.001"),
+            (1_704_067_199_999, "2023-12-31T23:59:59.999"),
+            (1_709_251_200_000, "2024-03-01T00:00:00.000"),
+        ];
+        for (ms, expected) in rows {
+            assert_eq!(date(ms), expected);
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //! Never here: a count that a worker reports. What counts is what has arrived.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::case::{Case, Direction, Route};
+use super::case::{Case, Direction, Route, free_port};
 use super::data::Lines;
 use super::site::Site;
 use super::verify;
@@ -107,14 +108,16 @@ pub fn run(site: &mut Site, case: &Case, records: u64, program: &Program) -> Res
     Run::between(warm.context("no look at the destination")?, end, peak)
 }
 
-/// Time from just before the process is made until the first record is at the destination.
+/// Time from just before the process is made until the first record is at the destination. A topic as
+/// destination is there already, or is made by the broker when the worker first asks about it.
 pub fn time_to_first_record(
     site: &mut Site,
     case: &Case,
     records: u64,
     program: &Program,
+    topic: Topic,
 ) -> Result<Duration> {
-    let mut setup = Setup::of(site, case, records)?;
+    let mut setup = Setup::with(site, case, records, topic)?;
     let mut worker = WorkerProcess::start(program, &setup.dir)?;
     let mut progress = Progress::new();
     loop {
@@ -154,6 +157,54 @@ pub fn idle(site: &mut Site, case: &Case, program: &Program) -> Result<Idle> {
     Ok(found)
 }
 
+/// What `millstream quickstart` needs to begin in an empty folder.
+#[derive(Debug, Clone, Copy)]
+pub struct QuickstartRun {
+    /// From just before the process is made until the log has answered a request and the worker has
+    /// moved the first record of the example into its file.
+    pub ready: Duration,
+    /// A while later, with the example running.
+    pub resident_bytes: u64,
+}
+
+pub fn quickstart(site: &Site, program: &Path) -> Result<QuickstartRun> {
+    let dir = site.new_dir()?;
+    let port = free_port()?;
+    let mut command = Command::new(program);
+    command
+        .arg("quickstart")
+        .arg("--dir")
+        .arg(dir.join("quickstart"))
+        .args(["--kafka-port", &port.to_string()]);
+    let mut process = WorkerProcess::spawn(command, dir.join("worker.log"))?;
+    let mut progress = Progress::new();
+    let moved = dir.join("quickstart/billing.txt");
+    let mut answered = false;
+    loop {
+        answered = answered || answers(&format!("127.0.0.1:{port}"));
+        if answered && fs::read(&moved).is_ok_and(|text| text.contains(&b'\n')) {
+            break;
+        }
+        progress.check(0, &mut process)?;
+        std::thread::sleep(LOOK_FOR_FIRST_EVERY);
+    }
+    let ready = process.begin.elapsed();
+    // What is measured is memory after a length of time, so this one is no wait for an event.
+    std::thread::sleep(IDLE);
+    let resident_bytes = process.resident_bytes()?;
+    process.stop()?;
+    Ok(QuickstartRun {
+        ready,
+        resident_bytes,
+    })
+}
+
+/// Whether a server there answers requests.
+pub fn answers(address: &str) -> bool {
+    BrokerConnection::open(address)
+        .is_ok_and(|mut broker| broker.try_end_offset("bench-no-topic").is_ok())
+}
+
 /// A run that is ready to start: configuration written, destination empty.
 struct Setup {
     dir: PathBuf,
@@ -172,8 +223,19 @@ enum Destination {
     },
 }
 
+/// Whether the topic that a source writes to exists before the worker starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    Exists,
+    Missing,
+}
+
 impl Setup {
     fn of(site: &mut Site, case: &Case, records: u64) -> Result<Self> {
+        Self::with(site, case, records, Topic::Exists)
+    }
+
+    fn with(site: &mut Site, case: &Case, records: u64, made: Topic) -> Result<Self> {
         let dir = site.new_dir()?;
         let name = site.new_name(case.name);
         let input = site.lines(case.input, records)?;
@@ -186,7 +248,9 @@ impl Setup {
             }
             Direction::FileToKafka(around) => {
                 let topic = site.new_name("out");
-                site.broker.create_topic(&topic)?;
+                if made == Topic::Exists {
+                    site.broker.create_topic(&topic)?;
+                }
                 let destination = Destination::Topic {
                     topic: topic.clone(),
                     expected: input.clone(),
@@ -234,7 +298,7 @@ impl Destination {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
                 Err(error) => return Err(error.into()),
             }),
-            Self::Topic { topic, .. } => broker.end_offset(topic),
+            Self::Topic { topic, .. } => Ok(broker.try_end_offset(topic)?.unwrap_or_default()),
         }
     }
 }

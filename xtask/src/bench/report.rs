@@ -1,6 +1,7 @@
 //! The figures as Markdown tables, for the terminal and for `BENCHMARKS.md`.
 //!
-//! Lives here: which figure stands where, what the goals are, and the part of the page that is ours.
+//! Lives here: which figure stands where, and what the goals are.
+//! Lives elsewhere: the tables of the log (`log_page`), the page around them (`page`).
 //! Never here: a figure that is left out because it is bad.
 
 use std::fmt::Write as _;
@@ -10,29 +11,23 @@ use super::Lane;
 use super::case::Case;
 use super::client_cost::ClientCosts;
 use super::figures::{Spread, ratio};
-use super::measure::{Idle, Run, WARM_UP_PART};
+use super::log::LogResult;
+use super::log_page;
+use super::measure::{Idle, QuickstartRun, Run, WARM_UP_PART};
+use super::page::NO_FIGURE;
+use super::transform_cost::TransformRow;
 
 /// Times less CPU than Kafka Connect.
 const WORKER_RATIO_MIN: f64 = 10.0;
 /// Times less CPU than rdkafka.
 const CLIENT_RATIO_MIN: f64 = 5.0;
 const FIRST_RECORD_MAX: Duration = Duration::from_millis(100);
+const QUICKSTART_MAX: Duration = Duration::from_millis(200);
+const QUICKSTART_BYTES_MAX: f64 = 40.0 * MIB;
 const IDLE_BYTES_MAX: f64 = 30.0 * MIB;
 const LOADED_BYTES_MAX: f64 = 150.0 * MIB;
 
 const MIB: f64 = 1024.0 * 1024.0;
-
-const BEGIN: &str = "<!-- cargo xtask bench: begin -->";
-const END: &str = "<!-- cargo xtask bench: end -->";
-
-const PAGE: &str = "\
-# Benchmarks
-
-What Millstream costs next to Apache Kafka Connect: CPU-seconds of the worker process per million records, on the
-same machine, with the same broker, topics, files and configuration files. `cargo xtask bench --help` says how it is
-measured. The part below is written by that command.
-
-";
 
 /// All that was measured.
 #[derive(Debug, Default)]
@@ -43,7 +38,11 @@ pub struct Results {
     pub cases: Vec<CaseResult>,
     pub starts: Vec<StartResult>,
     pub idle: Vec<(Lane, Idle)>,
+    /// Of `millstream quickstart`.
+    pub quickstarts: Vec<QuickstartRun>,
     pub client: ClientCosts,
+    pub transforms: Vec<TransformRow>,
+    pub log: LogResult,
     /// Runs that gave no figure, and why.
     pub failures: Vec<String>,
 }
@@ -58,7 +57,7 @@ pub struct CaseResult {
 /// Seconds until the first record, of each start.
 #[derive(Debug)]
 pub struct StartResult {
-    pub title: &'static str,
+    pub title: String,
     pub seconds: Vec<(Lane, f64)>,
 }
 
@@ -75,6 +74,17 @@ impl CaseResult {
 }
 
 impl Results {
+    /// That some rows of a page are of this run and not of the one that the page tells about.
+    pub fn note(&self) -> String {
+        let fact = |name: &str| self.facts.iter().find(|fact| fact.starts_with(name));
+        let date = fact("Date: ").map_or("another day", |fact| &fact["Date: ".len()..]);
+        let program = fact("millstream").map_or("another build", String::as_str);
+        format!(
+            "- Measured later, on {date} with {program}: `{}`",
+            self.command
+        )
+    }
+
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         for fact in &self.facts {
@@ -84,12 +94,16 @@ impl Results {
         if !self.cases.is_empty() {
             self.append_cases(&mut text);
         }
-        if !self.starts.is_empty() || !self.idle.is_empty() {
+        if !self.starts.is_empty() || !self.idle.is_empty() || !self.quickstarts.is_empty() {
             self.append_start_and_idle(&mut text);
         }
         if !self.client.rows.is_empty() {
             self.append_client(&mut text);
         }
+        if !self.transforms.is_empty() {
+            self.append_transforms(&mut text);
+        }
+        log_page::append(&self.log, &mut text);
         if !self.failures.is_empty() {
             text += "\n### What failed\n\n";
             for failure in &self.failures {
@@ -220,7 +234,70 @@ impl Results {
                 String::new(),
             ]);
         }
+        self.append_quickstart(&mut rows);
         append_table(text, &["", "Kafka Connect", "Millstream", "goal"], &rows);
+    }
+
+    fn append_quickstart(&self, rows: &mut Vec<Vec<String>>) {
+        let of =
+            |figure: fn(&QuickstartRun) -> f64| Spread::of(self.quickstarts.iter().map(figure));
+        let ready = of(|run| run.ready.as_secs_f64() * 1e3);
+        let bytes = of(|run| run.resident_bytes as f64);
+        if ready.is_none() {
+            return;
+        }
+        let ready_max = QUICKSTART_MAX.as_millis();
+        let in_time = ready.map(|ms| ms.median < ready_max as f64);
+        rows.push(vec![
+            "millstream quickstart: from start to first record of the example, ms".to_owned(),
+            none(),
+            spread_text(ready, 0),
+            format!("< {ready_max}: {}", met(in_time)),
+        ]);
+        let small = bytes.map(|bytes| bytes.max <= QUICKSTART_BYTES_MAX);
+        rows.push(vec![
+            "millstream quickstart with its example: resident, MiB".to_owned(),
+            none(),
+            bytes.map_or_else(none, |bytes| mib(bytes.max)),
+            format!("≤ {}: {}", mib(QUICKSTART_BYTES_MAX), met(small)),
+        ]);
+    }
+
+    fn append_transforms(&self, text: &mut String) {
+        text.push_str(
+            "\n### Transforms in memory\n\n\
+             CPU-nanoseconds per record in InsertField, ReplaceField, TimestampConverter, Cast and ValueToKey, one after the \
+             other: the classes of Apache Kafka Connect and ours on the same records (`bench/transform-cost`). What making a \
+             record costs is taken off.\n\n",
+        );
+        let mut rows = Vec::new();
+        for row in &self.transforms {
+            let (java, ours) = (row.spread(Lane::Java), row.spread(Lane::Millstream));
+            let times = ratio(java, ours);
+            rows.push(vec![
+                row.title.to_owned(),
+                format!("{} M", row.records as f64 / 1e6),
+                spread_text(java, 0),
+                spread_text(ours, 0),
+                ratio_text(times),
+                met(times.map(|times| times >= WORKER_RATIO_MIN)),
+                ratio(ours.or(java), row.spread(Lane::Again))
+                    .map_or_else(none, |ratio| format!("{ratio:.2}")),
+            ]);
+        }
+        append_table(
+            text,
+            &[
+                "",
+                "records",
+                "Kafka Connect",
+                "Millstream",
+                "ratio",
+                "goal: ≥ 10",
+                "A/A",
+            ],
+            &rows,
+        );
     }
 
     fn append_client(&self, text: &mut String) {
@@ -251,23 +328,7 @@ impl Results {
     }
 }
 
-/// The page with `part` in the place of the part before it. Text around that stays.
-pub fn page_with(page: Option<&str>, part: &str) -> String {
-    let part = format!("{BEGIN}\n\n{part}\n{END}\n");
-    let Some(page) = page else {
-        return format!("{PAGE}{part}");
-    };
-    let around = page.split_once(BEGIN).and_then(|(before, rest)| {
-        Some((before, rest.split_once(END)?.1.trim_start_matches('\n')))
-    });
-    match around {
-        Some((before, "")) => format!("{before}{part}"),
-        Some((before, after)) => format!("{before}{part}\n{after}"),
-        None => format!("{}\n\n{part}", page.trim_end()),
-    }
-}
-
-fn append_table(text: &mut String, head: &[&str], rows: &[Vec<String>]) {
+pub fn append_table(text: &mut String, head: &[&str], rows: &[Vec<String>]) {
     let _ = writeln!(text, "| {} |", head.join(" | "));
     let _ = writeln!(text, "|---{}|", "|---:".repeat(head.len() - 1));
     for row in rows {
@@ -275,7 +336,7 @@ fn append_table(text: &mut String, head: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-fn spread_text(spread: Option<Spread>, decimals: usize) -> String {
+pub fn spread_text(spread: Option<Spread>, decimals: usize) -> String {
     spread.map_or_else(none, |spread| spread.text(decimals))
 }
 
@@ -283,15 +344,15 @@ fn median_text(spread: Option<Spread>, decimals: usize) -> String {
     spread.map_or_else(none, |spread| format!("{:.decimals$}", spread.median))
 }
 
-fn ratio_text(ratio: Option<f64>) -> String {
+pub fn ratio_text(ratio: Option<f64>) -> String {
     ratio.map_or_else(none, |ratio| format!("**{ratio:.1}**"))
 }
 
-fn mib(bytes: f64) -> String {
+pub fn mib(bytes: f64) -> String {
     format!("{:.0}", bytes / MIB)
 }
 
-fn met(goal: Option<bool>) -> String {
+pub fn met(goal: Option<bool>) -> String {
     match goal {
         None => none(),
         Some(true) => "met".to_owned(),
@@ -299,8 +360,8 @@ fn met(goal: Option<bool>) -> String {
     }
 }
 
-fn none() -> String {
-    "–".to_owned()
+pub fn none() -> String {
+    NO_FIGURE.to_owned()
 }
 
 #[cfg(test)]
@@ -355,25 +416,6 @@ mod tests {
             results
                 .markdown()
                 .ends_with("### What failed\n\n- Millstream did not start\n")
-        );
-    }
-
-    #[test]
-    fn the_page_keeps_what_others_wrote() {
-        let first = page_with(None, "one");
-        assert_eq!(first, format!("{PAGE}{BEGIN}\n\none\n{END}\n"));
-        assert_eq!(
-            page_with(Some(&first), "two"),
-            format!("{PAGE}{BEGIN}\n\ntwo\n{END}\n")
-        );
-        let more = format!("{first}\nMore.\n");
-        assert_eq!(
-            page_with(Some(&more), "two"),
-            format!("{PAGE}{BEGIN}\n\ntwo\n{END}\n\nMore.\n")
-        );
-        assert_eq!(
-            page_with(Some("Hand-written.\n"), "two"),
-            format!("Hand-written.\n\n{BEGIN}\n\ntwo\n{END}\n")
         );
     }
 }

@@ -52,6 +52,12 @@ impl Site {
         self.cluster.bootstrap()
     }
 
+    /// Process id of the broker.
+    pub fn broker_pid(&self) -> Result<u32> {
+        let node = self.cluster.nodes().next().context("no broker")?;
+        self.cluster.pid(node)?.context("the broker has stopped")
+    }
+
     /// A name that nothing had before: of a connector and its group, or of a topic.
     pub fn new_name(&mut self, of: &str) -> String {
         self.names += 1;

@@ -46,8 +46,17 @@ impl BrokerConnection {
 
     /// A topic of one partition, and returns when the partition can be asked for its end.
     pub fn create_topic(&mut self, topic: &str) -> Result<()> {
+        self.create_topic_with(topic, &[])
+    }
+
+    /// The same with settings of the topic.
+    pub fn create_topic_with(&mut self, topic: &str, settings: &[(&str, &str)]) -> Result<()> {
         let mut body = Body::new();
-        body.i32(1).string(topic).i32(1).i16(1).i32(0).i32(0);
+        body.i32(1).string(topic).i32(1).i16(1).i32(0);
+        body.i32(i32::try_from(settings.len())?);
+        for (name, value) in settings {
+            body.string(name).string(value);
+        }
         body.i32(ANSWER_MAX.as_millis() as i32).i8(0);
         let answer = self.call(CREATE_TOPICS, &body)?;
         let mut answer = Answer::new(&answer);
@@ -95,7 +104,8 @@ impl BrokerConnection {
             .with_context(|| format!("the broker does not know the topic {topic}"))
     }
 
-    fn try_end_offset(&mut self, topic: &str) -> Result<Option<u64>> {
+    /// The same; `None`: the topic does not exist, or not yet.
+    pub fn try_end_offset(&mut self, topic: &str) -> Result<Option<u64>> {
         let mut body = Body::new();
         body.i32(-1).i32(1).string(topic).i32(1).i32(0).i64(-1);
         let answer = self.call(LIST_OFFSETS, &body)?;

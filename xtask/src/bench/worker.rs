@@ -83,12 +83,17 @@ pub struct WorkerProcess {
 impl WorkerProcess {
     /// Starts a worker with `worker.properties` and `connector.properties` of `dir`; its log goes there.
     pub fn start(program: &Program, dir: &Path) -> Result<Self> {
-        let log = dir.join("worker.log");
-        let out = File::create(&log)?;
         let mut command = program.command(dir)?;
         command
             .arg(dir.join("worker.properties"))
-            .arg(dir.join("connector.properties"))
+            .arg(dir.join("connector.properties"));
+        Self::spawn(command, dir.join("worker.log"))
+    }
+
+    /// Starts another long-running command of the same kind; what it prints goes to `log`.
+    pub fn spawn(mut command: Command, log: PathBuf) -> Result<Self> {
+        let out = File::create(&log)?;
+        command
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out);
@@ -97,12 +102,13 @@ impl WorkerProcess {
         Ok(Self { child, log, begin })
     }
 
-    /// User and system time of all threads since the start, in seconds. The kernel counts it in
-    /// nanoseconds and tells it in ticks, usually of 10 ms.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// See [`cpu_seconds_of`].
     pub fn cpu_seconds(&self) -> Result<f64> {
-        let stat = self.proc("stat")?;
-        let ticks = cpu_ticks(&stat).context("/proc/<pid>/stat has another form than expected")?;
-        Ok(ticks as f64 / ticks_per_second()? as f64)
+        cpu_seconds_of(self.pid())
     }
 
     /// Resident memory now, in bytes.
@@ -167,9 +173,21 @@ impl WorkerProcess {
     }
 
     fn proc(&self, file: &str) -> Result<String> {
-        let path = format!("/proc/{}/{file}", self.child.id());
-        fs::read_to_string(&path).with_context(|| format!("could not read {path}"))
+        proc_of(self.pid(), file)
     }
+}
+
+/// User and system time of all threads of a process since its start, in seconds. The kernel counts it in
+/// nanoseconds and tells it in ticks, usually of 10 ms.
+pub fn cpu_seconds_of(pid: u32) -> Result<f64> {
+    let stat = proc_of(pid, "stat")?;
+    let ticks = cpu_ticks(&stat).context("/proc/<pid>/stat has another form than expected")?;
+    Ok(ticks as f64 / ticks_per_second()? as f64)
+}
+
+fn proc_of(pid: u32, file: &str) -> Result<String> {
+    let path = format!("/proc/{pid}/{file}");
+    fs::read_to_string(&path).with_context(|| format!("could not read {path}"))
 }
 
 impl Drop for WorkerProcess {
