@@ -14,6 +14,7 @@ use crate::plugins::{AnyConnector, Plugins};
 use crate::restart::Restart;
 use crate::status::{ConnectorTaskId, State, StatusListener, TargetState};
 use crate::task::{RunId, TaskHandle};
+use crate::validation;
 use crate::worker_config::WorkerConfig;
 use crate::{sink_task, source_task, topic_creation};
 use connect_api::{ConnectError, ConnectorContext, Result};
@@ -577,6 +578,8 @@ fn check(
     match config {
         Some(config) => {
             let mut warnings = connector_config::warnings(properties, &mut connector);
+            let unknown = validation::unknown_plugin_keys(&parts.plugins, properties);
+            warnings.extend(unknown.iter().map(ToString::to_string));
             if let AnyConnector::Source(_) = connector {
                 let is_enabled = parts.config.topic_creation_enable;
                 warnings.extend(topic_creation::warnings(properties, is_enabled));
