@@ -264,10 +264,10 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<Verdict> {
     if options.wants(TRANSFORMS) {
         transforms(workspace, &libs, &options, &lanes, again.0, &mut results);
     }
-    if let (true, Some(Program::Millstream { file })) = (options.wants(LOG), &millstream) {
-        if let Err(error) = log(workspace, &mut site, &options, file, &mut results) {
-            fail(&mut results.failures, "The log", &error);
-        }
+    if let (true, Some(Program::Millstream { file })) = (options.wants(LOG), &millstream)
+        && let Err(error) = log(workspace, &mut site, &options, file, &mut results)
+    {
+        fail(&mut results.failures, "The log", &error);
     }
 
     let text = results.markdown();
