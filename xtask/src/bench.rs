@@ -363,8 +363,12 @@ fn start_and_rest(
 ) {
     let starts = [
         ("kafka-file-string", Topic::Exists, ""),
-        ("file-kafka-string", Topic::Missing, ", a new topic"),
-        ("file-kafka-string", Topic::Exists, ", a topic that exists"),
+        (
+            "file-kafka-string",
+            Topic::Missing,
+            ", a topic that the broker has to create",
+        ),
+        ("file-kafka-string", Topic::Exists, ""),
     ];
     for (name, topic, which) in starts {
         let case = CASES
