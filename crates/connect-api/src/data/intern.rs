@@ -17,8 +17,9 @@ const SCHEMAS_MAX: usize = 4096;
 const TEXTS_MAX: usize = 4096;
 const TEXT_BYTES_MAX: usize = 1024;
 
-/// Lists of keys kept for ever, and how many bytes of text one may have.
+/// Lists of keys kept for ever, how many keys one may have, and how many bytes of text.
 const KEYS_MAX: usize = 4096;
+const KEYS_LENGTH_MAX: usize = 64;
 const KEYS_BYTES_MAX: usize = 1024;
 
 static KEYS: LazyLock<Mutex<HashMap<Vec<Str>, Arc<Keys>>>> = LazyLock::new(Mutex::default);
@@ -59,9 +60,12 @@ impl Schema {
 impl Keys {
     /// The one list of these keys of the program, which maps do not count. For plans, which make keys seldom.
     ///
-    /// Cost: a lock and a search. Lives for ever, as long as all keys are texts of at most 1 KiB together and there are
-    /// fewer than 4096 lists; then the texts are copied, so that no fetched buffer stays.
+    /// Cost: a lock and a search. Lives for ever, as long as the keys are at most 64 texts of at most 1 KiB together and
+    /// there are fewer than 4096 lists; then the texts are copied, so that no fetched buffer stays.
     pub fn interned(keys: Vec<Value>) -> Arc<Keys> {
+        if keys.len() > KEYS_LENGTH_MAX {
+            return Arc::new(Keys::new(keys));
+        }
         let texts = keys.iter().map(|key| key.as_str().map(Str::from));
         let Some(texts) = texts.collect::<Option<Vec<Str>>>() else {
             return Arc::new(Keys::new(keys));
