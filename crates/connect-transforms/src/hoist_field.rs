@@ -56,7 +56,7 @@ impl Transformation for HoistField {
         let (schema, value) = self.part.slot(record);
         let Some(schema) = schema else {
             let inner = std::mem::take(value);
-            *value = Value::Map(Map::of_shape(self.keys.clone(), vec![inner]));
+            *value = Value::Map(Map::of_interned_shape(&self.keys, vec![inner]));
             return Ok(Outcome::Keep);
         };
         let name = &self.field;

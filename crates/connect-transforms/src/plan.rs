@@ -109,7 +109,7 @@ impl<P> ShapePlans<P> {
     }
 }
 
-/// Shared keys of these values.
+/// Shared keys of these values, interned where that is possible.
 pub fn keys_of(keys: impl IntoIterator<Item = Value>) -> Arc<Keys> {
-    Arc::new(Keys::new(keys.into_iter().collect()))
+    Keys::interned(keys.into_iter().collect())
 }

@@ -127,8 +127,8 @@ impl ValueToKey {
                 _ => Reading::of_map(path, map).cloned().unwrap_or_default(),
             }
         });
-        Ok(Value::Map(Map::of_shape(
-            self.keys.clone(),
+        Ok(Value::Map(Map::of_interned_shape(
+            &self.keys,
             values.collect(),
         )))
     }

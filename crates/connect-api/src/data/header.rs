@@ -55,6 +55,9 @@ impl Headers {
     pub fn retain(&mut self, keep: impl FnMut(&Header) -> bool) {
         if let Some(headers) = &mut self.0 {
             headers.retain(keep);
+            if headers.is_empty() {
+                self.0 = None;
+            }
         }
     }
 
@@ -84,5 +87,21 @@ impl FromIterator<Header> for Headers {
     fn from_iter<I: IntoIterator<Item = Header>>(headers: I) -> Self {
         let headers: Vec<Header> = headers.into_iter().collect();
         Self((!headers.is_empty()).then(|| Box::new(headers)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_lost_its_last_header_equals_an_empty_one() {
+        let mut headers = Headers::new();
+        headers.add("a", SchemaAndValue::NULL);
+        headers.add("b", SchemaAndValue::NULL);
+        headers.remove("a");
+        assert_ne!(headers, Headers::new());
+        headers.remove("b");
+        assert_eq!(headers, Headers::new());
     }
 }

@@ -1,14 +1,14 @@
-//! Schemas and texts of which there is one in the whole program, so that copies of them are free.
+//! Schemas, keys of maps and texts of which there is one in the whole program, so that copies of them are free.
 //!
 //! A transform puts the same schema and the same fixed texts into every record. Counting references to them costs
 //! more than the rest of its work, and twice as much where tasks on several processors count the same ones.
-//! Interned schemas and texts live as long as the program and count nothing.
+//! Interned ones live as long as the program and count nothing.
 //! Never here: data of records. The pools have bounds; what comes after is counted as usual.
 
-use super::{Schema, Str};
+use super::{Keys, Schema, Str, Value};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Schemas kept for ever.
 const SCHEMAS_MAX: usize = 4096;
@@ -17,6 +17,12 @@ const SCHEMAS_MAX: usize = 4096;
 const TEXTS_MAX: usize = 4096;
 const TEXT_BYTES_MAX: usize = 1024;
 
+/// Lists of keys kept for ever, how many keys one may have, and how many bytes of text.
+const KEYS_MAX: usize = 4096;
+const KEYS_LENGTH_MAX: usize = 64;
+const KEYS_BYTES_MAX: usize = 1024;
+
+static KEYS: LazyLock<Mutex<HashMap<Vec<Str>, Arc<Keys>>>> = LazyLock::new(Mutex::default);
 static SCHEMAS: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
 static TEXTS: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
 
@@ -48,6 +54,36 @@ impl Schema {
         let schema = self.leaked();
         pool.by_hash.entry(hash).or_default().push(schema.clone());
         schema
+    }
+}
+
+impl Keys {
+    /// The one list of these keys of the program, which maps do not count. For plans, which make keys seldom.
+    ///
+    /// Cost: a lock and a search. Lives for ever, as long as the keys are at most 64 texts of at most 1 KiB together and
+    /// there are fewer than 4096 lists; then the texts are copied, so that no fetched buffer stays.
+    pub fn interned(keys: Vec<Value>) -> Arc<Keys> {
+        if keys.len() > KEYS_LENGTH_MAX {
+            return Arc::new(Keys::new(keys));
+        }
+        let texts = keys.iter().map(|key| key.as_str().map(Str::from));
+        let Some(texts) = texts.collect::<Option<Vec<Str>>>() else {
+            return Arc::new(Keys::new(keys));
+        };
+        if texts.iter().map(|text| text.len()).sum::<usize>() > KEYS_BYTES_MAX {
+            return Arc::new(Keys::new(keys));
+        }
+        let mut pool = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = pool.get(&texts) {
+            return known.clone();
+        }
+        if pool.len() == KEYS_MAX {
+            return Arc::new(Keys::new(keys));
+        }
+        let copies = texts.iter().cloned().map(Value::String);
+        let keys = Keys::leaked(copies.collect());
+        pool.insert(texts, keys.clone());
+        keys
     }
 }
 

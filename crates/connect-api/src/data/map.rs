@@ -1,6 +1,9 @@
 //! A map whose keys can be shared by many maps of the same shape.
+//!
+//! Lives elsewhere: how maps hold keys that count nothing (`shape.rs`), the pool of them (`intern.rs`).
 
 use super::Value;
+use super::shape::Shape;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 /// [`Keys`] and a list of values per record. Changing the keys of one map copies them first.
 #[derive(Clone, Default)]
 pub struct Map {
-    keys: Arc<Keys>,
+    keys: Shape,
     values: Vec<Value>,
 }
 
@@ -19,6 +22,8 @@ pub struct Map {
 #[derive(Default)]
 pub struct Keys {
     keys: Vec<Value>,
+    /// Whether these live as long as the program, so that maps need not count them.
+    interned: bool,
     /// Made when a map with many keys is searched for the first time.
     index: OnceLock<HashMap<KeyRef, usize>>,
 }
@@ -36,8 +41,22 @@ impl Keys {
         );
         Self {
             keys,
+            interned: false,
             index: OnceLock::new(),
         }
+    }
+
+    /// Keys that are never freed from now on. The pool of interned keys is the only caller.
+    pub(super) fn leaked(keys: Vec<Value>) -> Arc<Self> {
+        let mut keys = Self::new(keys);
+        keys.interned = true;
+        let keys = Arc::new(keys);
+        std::mem::forget(keys.clone());
+        keys
+    }
+
+    pub(super) fn is_interned(&self) -> bool {
+        self.interned
     }
 
     pub fn as_slice(&self) -> &[Value] {
@@ -78,12 +97,8 @@ impl Map {
     }
 
     pub fn with_capacity(capacity: usize) -> Self {
-        let keys = Keys {
-            keys: Vec::with_capacity(capacity),
-            index: OnceLock::new(),
-        };
         Self {
-            keys: Arc::new(keys),
+            keys: Arc::new(Keys::new(Vec::with_capacity(capacity))).into(),
             values: Vec::with_capacity(capacity),
         }
     }
@@ -93,6 +108,16 @@ impl Map {
     /// Panics: when there are not as many values as keys.
     pub fn of_shape(keys: Arc<Keys>, values: Vec<Value>) -> Self {
         assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
+        let keys = keys.into();
+        Self { keys, values }
+    }
+
+    /// The same; keys that are interned are not even counted.
+    ///
+    /// Panics: when there are not as many values as keys.
+    pub fn of_interned_shape(keys: &Arc<Keys>, values: Vec<Value>) -> Self {
+        assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
+        let keys = Shape::of(keys);
         Self { keys, values }
     }
 
@@ -110,7 +135,7 @@ impl Map {
 
     /// The keys as they are shared: the same pointer, the same shape. For caches by shape.
     pub fn shared_keys(&self) -> &Arc<Keys> {
-        &self.keys
+        self.keys.arc()
     }
 
     pub fn values(&self) -> &[Value] {
@@ -133,15 +158,15 @@ impl Map {
     pub fn put_values(&mut self, keys: &Arc<Keys>, values: Vec<Value>) {
         assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
         // Counting the keys costs, and often they stay the same.
-        if !Arc::ptr_eq(&self.keys, keys) {
-            self.keys = keys.clone();
+        if !Arc::ptr_eq(self.keys.arc(), keys) {
+            self.keys = Shape::of(keys);
         }
         self.values = values;
     }
 
     /// Keys and values, to be put together again by [`Map::of_shape`].
     pub fn into_parts(self) -> (Arc<Keys>, Vec<Value>) {
-        (self.keys, self.values)
+        (self.keys.arc().clone(), self.values)
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Value, &Value)> {
@@ -191,19 +216,19 @@ impl Map {
     }
 
     fn own_keys(&mut self) -> &mut Keys {
-        if Arc::get_mut(&mut self.keys).is_none() {
-            self.keys = Arc::new(Keys {
-                keys: self.keys.keys.clone(),
-                index: OnceLock::new(),
-            });
+        if self.keys.get_mut().is_none() {
+            let keys = Keys::new(self.keys.keys.clone());
+            self.keys = Arc::new(keys).into();
         }
-        Arc::get_mut(&mut self.keys).expect("just made, so nobody else holds it")
+        self.keys
+            .get_mut()
+            .expect("just made, so nobody else holds it")
     }
 }
 
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
-        if Arc::ptr_eq(&self.keys, &other.keys) {
+        if Arc::ptr_eq(self.keys.arc(), other.keys.arc()) {
             return self.values == other.values;
         }
         self.len() == other.len()

@@ -17,6 +17,7 @@ pub mod logical;
 mod map;
 mod projector;
 mod schema;
+mod shape;
 mod slice;
 mod str;
 mod str_buffer;

@@ -4,7 +4,6 @@
 //! that shape gives its values and takes the keys that are made already.
 
 use crate::operate::key_is_no_text;
-use crate::plan::keys_of;
 use connect_api::data::{Keys, Map, Value};
 use connect_api::{ConnectError, Result};
 use std::sync::Arc;
@@ -61,7 +60,8 @@ impl Maps {
                 }
             }
         })?;
-        let keys = keys_of(keys);
+        // Maps whose shape changes all the time come by here for each record: not interned.
+        let keys = Arc::new(Keys::new(keys));
         *map = Map::of_shape(keys.clone(), values);
         self.last = names_are_unique.then_some((shape, keys));
         Ok(())
