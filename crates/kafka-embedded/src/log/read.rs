@@ -67,7 +67,10 @@ impl PartitionLog {
         let first = self
             .segments
             .partition_point(|segment| segment.next_offset <= offset);
-        let segment = self.segments.get(first)?;
+        // Compaction may have emptied any number of them.
+        let segment = self.segments[first..]
+            .iter()
+            .find(|segment| !segment.is_empty())?;
         let hint = hints
             .iter()
             .find(|hint| hint.offset == offset && hint.segment_id == segment.id);

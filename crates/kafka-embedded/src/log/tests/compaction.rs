@@ -41,6 +41,23 @@ fn compaction_keeps_the_newest_of_each_key_and_all_offsets() {
     }
 }
 
+/// A reader from the beginning passes any number of segments in which nothing is left.
+#[test]
+fn emptied_segments_are_passed() {
+    for mut fixture in Fixture::both() {
+        for value in ["1", "2", "3", "4"] {
+            fixture.append(plain(&[("a", Some(value))]));
+            fixture.log.roll().expect("rolled");
+        }
+        fixture.append(plain(&[("b", Some("1"))]));
+        fixture.compact(10_000);
+        let expected = [(3, "a", "4"), (4, "b", "1")]
+            .map(|(offset, key, value)| (offset, key.to_owned(), Some(value.to_owned())));
+        assert_eq!(fixture.consume(0, false), (expected.to_vec(), 5));
+        assert_eq!(fixture.consume(2, false), (expected.to_vec(), 5));
+    }
+}
+
 /// The last batch stays, if only its header, when all its records are gone.
 #[test]
 fn the_end_can_be_reached_when_nothing_is_left() {
