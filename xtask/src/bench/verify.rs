@@ -206,7 +206,8 @@ pub fn keyed(broker: &mut BrokerConnection, topic: &str) -> Result<Vec<(Vec<u8>,
         }
         ensure!(
             offset > before,
-            "the broker sends nothing from offset {offset} on"
+            "the broker sends {} bytes from offset {offset} on, which is no whole batch; the end is {end}",
+            bytes.len()
         );
     }
     Ok(found)
