@@ -45,16 +45,18 @@ fn compaction_keeps_the_newest_of_each_key_and_all_offsets() {
 #[test]
 fn emptied_segments_are_passed() {
     for mut fixture in Fixture::both() {
-        for value in ["1", "2", "3", "4"] {
+        // So large that no two segments are put together.
+        let values = ["1", "2", "3", "4"].map(|digit| digit.repeat(3_000));
+        for value in &values {
             fixture.append(plain(&[("a", Some(value))]));
             fixture.log.roll().expect("rolled");
         }
         fixture.append(plain(&[("b", Some("1"))]));
         fixture.compact(10_000);
-        let expected = [(3, "a", "4"), (4, "b", "1")]
-            .map(|(offset, key, value)| (offset, key.to_owned(), Some(value.to_owned())));
-        assert_eq!(fixture.consume(0, false), (expected.to_vec(), 5));
-        assert_eq!(fixture.consume(2, false), (expected.to_vec(), 5));
+        let record = |offset, key: &str, value: &str| (offset, key.into(), Some(value.into()));
+        let left = vec![record(3, "a", &values[3]), record(4, "b", "1")];
+        assert_eq!(fixture.consume(0, false), (left.clone(), 5));
+        assert_eq!(fixture.consume(2, false), (left, 5));
     }
 }
 
