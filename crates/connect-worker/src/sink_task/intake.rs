@@ -11,7 +11,7 @@ use crate::task::Target;
 use crate::transforms::{Batch, SinkTransforms};
 use bytes::Bytes;
 use connect_api::{ConnectError, Result, TimestampType, TopicPartition};
-use kafka_client::consumer::{self, PartitionRecords, RecordView};
+use kafka_client::consumer::{self, PartitionRecords, RecordView, Records};
 use std::sync::Arc;
 
 /// What a task's records go through before `put`.
@@ -73,34 +73,19 @@ impl Intake {
                     consumer::TimestampType::CreateTime => TimestampType::CreateTime,
                     consumer::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
                 };
-                let payload = piece.payload();
-                for view in piece.records() {
-                    let view = view.map_err(|cause| {
-                        ConnectError::fatal("fetched records are damaged")
-                            .with("topic", topic)
-                            .with("partition", partition)
-                            .caused_by(cause)
-                    })?;
-                    let records = &mut batch.records;
-                    let converted = self.conversion.convert(
-                        topic,
-                        partition,
-                        payload,
-                        &view,
-                        timestamp_type,
-                        records,
-                    );
-                    if let Err(failure) = converted {
-                        let place = Place {
-                            topic,
-                            partition,
-                            payload,
-                            timestamp_type,
-                        };
-                        let again = self.convert_again(failure, &place, &view, batch, target);
-                        if again.await? == Batch::Stopped {
-                            return Ok(Batch::Stopped);
-                        }
+                let place = Place {
+                    topic,
+                    partition,
+                    payload: piece.payload(),
+                    timestamp_type,
+                };
+                let mut views = piece.records();
+                while let Some((view, failure)) =
+                    convert_good(&mut self.conversion, &place, &mut views, batch)?
+                {
+                    let again = self.convert_again(failure, &place, &view, batch, target);
+                    if again.await? == Batch::Stopped {
+                        return Ok(Batch::Stopped);
                     }
                 }
             }
@@ -167,4 +152,36 @@ impl Intake {
             }
         }
     }
+}
+
+/// Converts records up to the first that fails, which it gives back; `None` when there are no more.
+///
+/// The loop that every record goes through: a plain function, for one that may wait keeps its state in memory.
+fn convert_good<'a>(
+    conversion: &mut SinkConversion,
+    place: &Place<'_>,
+    views: &mut Records<'a>,
+    batch: &mut SinkBatch,
+) -> Result<Option<(RecordView<'a>, Failure)>> {
+    let records = &mut batch.records;
+    for view in views {
+        let view = view.map_err(|cause| {
+            ConnectError::fatal("fetched records are damaged")
+                .with("topic", place.topic)
+                .with("partition", place.partition)
+                .caused_by(cause)
+        })?;
+        let converted = conversion.convert(
+            place.topic,
+            place.partition,
+            place.payload,
+            &view,
+            place.timestamp_type,
+            records,
+        );
+        if let Err(failure) = converted {
+            return Ok(Some((view, failure)));
+        }
+    }
+    Ok(None)
 }

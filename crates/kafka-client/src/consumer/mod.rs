@@ -35,7 +35,7 @@ mod tests;
 pub use crate::metadata::TopicPartition;
 pub use crate::offset::OffsetAndMetadata;
 pub use consumer::{Consumer, TopicMatcher, Waker};
-pub use kafka_wire::{RecordView, TimestampType};
+pub use kafka_wire::{RecordView, Records, TimestampType};
 pub use offsets::{GroupMetadata, OffsetAndTimestamp, PendingCommit};
 pub use records::{PartitionRecords, Piece};
 
