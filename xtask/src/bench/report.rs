@@ -79,8 +79,10 @@ impl Results {
         let fact = |name: &str| self.facts.iter().find(|fact| fact.starts_with(name));
         let date = fact("Date: ").map_or("another day", |fact| &fact["Date: ".len()..]);
         let program = fact("millstream").map_or("another build", String::as_str);
+        let machine =
+            fact("Machine: ").map_or("another machine", |fact| &fact["Machine: ".len()..]);
         format!(
-            "- Measured later, on {date} with {program}: `{}`",
+            "- Measured later, on {date} with {program}, {machine}: `{}`",
             self.command
         )
     }
