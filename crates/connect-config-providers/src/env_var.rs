@@ -75,6 +75,7 @@ impl ConfigProvider for EnvVarConfigProvider {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shown;
 
     /// Answers of Apache Kafka 4.3.1, but for what stands before the words of the pattern's error.
     #[test]
@@ -113,19 +114,8 @@ mod tests {
             let variables = variables
                 .iter()
                 .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-            let answer = match provider
-                .configure_from(&configs, variables)
-                .and_then(|()| provider.get(path, keys))
-            {
-                Ok(answer) => {
-                    let data = answer
-                        .data
-                        .iter()
-                        .map(|(key, value)| format!("{key}={value}"));
-                    data.collect::<Vec<_>>().join(" ")
-                }
-                Err(error) => error.to_string(),
-            };
+            let configured = provider.configure_from(&configs, variables);
+            let answer = shown(configured.and_then(|()| provider.get(path, keys)));
             assert_eq!(answer, expected, "{pattern:?} {path} {keys:?}");
         }
         let unconfigured = EnvVarConfigProvider::default().get("", None).err();

@@ -49,6 +49,7 @@ impl ConfigProvider for FileConfigProvider {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shown;
 
     /// Answers of Apache Kafka 4.3.1, whose sentences end before the colon that names the cause.
     #[test]
@@ -102,17 +103,8 @@ mod tests {
                 "The provider has not been configured yet.",
             ),
         ] {
-            let answer = match provider.get(&path.replace('D', &d), keys) {
-                Ok(answer) => {
-                    assert_eq!(answer.ttl, None);
-                    let data = answer
-                        .data
-                        .iter()
-                        .map(|(key, value)| format!("{key}={value}"));
-                    data.collect::<Vec<_>>().join(" ")
-                }
-                Err(error) => error.to_string().replace(&d, "D"),
-            };
+            let answer = provider.get(&path.replace('D', &d), keys);
+            let answer = shown(answer).replace(&d, "D");
             assert_eq!(answer, expected, "{path} {keys:?}");
         }
     }

@@ -62,3 +62,19 @@ fn read_text(path: &Path) -> io::Result<String> {
 fn not_configured() -> ConnectError {
     ConnectError::config("The provider has not been configured yet.")
 }
+
+/// An answer as the tests' tables write it: its values as `key=value` with blanks between, or its error.
+#[cfg(test)]
+fn shown(answer: connect_api::Result<connect_api::ConfigData>) -> String {
+    match answer {
+        Ok(answer) => {
+            assert_eq!(answer.ttl, None);
+            let values = answer
+                .data
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"));
+            values.collect::<Vec<_>>().join(" ")
+        }
+        Err(error) => error.to_string(),
+    }
+}

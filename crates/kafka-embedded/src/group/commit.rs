@@ -83,11 +83,11 @@ struct Asked<'a> {
 
 /// Sorts out partitions that do not exist (3) or say too much (12). `permission` is the group's
 /// word on the rest.
-struct Sorter<'a> {
-    topics: &'a dyn Topics,
-    settings: &'a GroupSettings,
-    permission: Result<(), Code>,
-    order: u64,
+pub(super) struct Sorter<'a> {
+    pub(super) topics: &'a dyn Topics,
+    pub(super) settings: &'a GroupSettings,
+    pub(super) permission: Result<(), Code>,
+    pub(super) order: u64,
 }
 
 impl Sorter<'_> {
@@ -133,54 +133,30 @@ impl Sorter<'_> {
         }
         sorted
     }
-}
 
-pub(super) fn sort_commit(
-    request: &[OffsetCommitRequestTopic],
-    permission: Result<(), Code>,
-    order: u64,
-    topics: &dyn Topics,
-    settings: &GroupSettings,
-) -> Sorted {
-    let sorter = Sorter {
-        topics,
-        settings,
-        permission,
-        order,
-    };
-    sorter.sort(request.iter().map(|topic| {
-        let asked = topic.partitions.iter().map(|partition| Asked {
-            partition: partition.partition_index,
-            offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch,
-            metadata: partition.committed_metadata.as_ref(),
-        });
-        (&topic.name.0, asked.collect())
-    }))
-}
+    pub(super) fn sort_commit(&self, request: &[OffsetCommitRequestTopic]) -> Sorted {
+        self.sort(request.iter().map(|topic| {
+            let asked = topic.partitions.iter().map(|partition| Asked {
+                partition: partition.partition_index,
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.committed_metadata.as_ref(),
+            });
+            (&topic.name.0, asked.collect())
+        }))
+    }
 
-pub(super) fn sort_txn_commit(
-    request: &[TxnOffsetCommitRequestTopic],
-    permission: Result<(), Code>,
-    order: u64,
-    topics: &dyn Topics,
-    settings: &GroupSettings,
-) -> Sorted {
-    let sorter = Sorter {
-        topics,
-        settings,
-        permission,
-        order,
-    };
-    sorter.sort(request.iter().map(|topic| {
-        let asked = topic.partitions.iter().map(|partition| Asked {
-            partition: partition.partition_index,
-            offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch,
-            metadata: partition.committed_metadata.as_ref(),
-        });
-        (&topic.name.0, asked.collect())
-    }))
+    pub(super) fn sort_txn_commit(&self, request: &[TxnOffsetCommitRequestTopic]) -> Sorted {
+        self.sort(request.iter().map(|topic| {
+            let asked = topic.partitions.iter().map(|partition| Asked {
+                partition: partition.partition_index,
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.committed_metadata.as_ref(),
+            });
+            (&topic.name.0, asked.collect())
+        }))
+    }
 }
 
 impl Sorted {

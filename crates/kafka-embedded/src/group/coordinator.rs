@@ -19,7 +19,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::answers::{self, code};
-use super::commit::{self, Committer};
+use super::commit::{self, Committer, Sorter};
 use super::events::GroupEvent;
 use super::fetch;
 use super::join::Join;
@@ -214,9 +214,13 @@ impl GroupCoordinator {
             transactional: false,
         };
         let permission = self.permit(group, &committer, call.now, effects);
-        let order = self.next_order(group);
-        let mut sorted =
-            commit::sort_commit(&request.topics, permission, order, topics, &self.settings);
+        let sorter = Sorter {
+            topics,
+            permission,
+            order: self.next_order(group),
+            settings: &self.settings,
+        };
+        let mut sorted = sorter.sort_commit(&request.topics);
         let offsets = std::mem::take(&mut sorted.accepted);
         if !offsets.is_empty() {
             let group = group.to_owned();
@@ -246,9 +250,13 @@ impl GroupCoordinator {
         };
         let permission =
             permission.and_then(|()| self.permit(group, &committer, call.now, effects));
-        let order = self.next_order(group);
-        let mut sorted =
-            commit::sort_txn_commit(&request.topics, permission, order, topics, &self.settings);
+        let sorter = Sorter {
+            topics,
+            permission,
+            order: self.next_order(group),
+            settings: &self.settings,
+        };
+        let mut sorted = sorter.sort_txn_commit(&request.topics);
         let offsets = std::mem::take(&mut sorted.accepted);
         if !offsets.is_empty() {
             let (group, producer_id) = (group.to_owned(), request.producer_id.0);
