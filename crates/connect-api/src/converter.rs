@@ -54,14 +54,22 @@ pub trait Converter: Send {
         bytes: Option<SharedSlice<'_>>,
     ) -> Result<SchemaAndValue>;
 
-    /// As [`Self::to_connect_data`], for converters that read headers too.
+    /// As [`Self::to_connect_data`], for converters that read headers too, or that make schema and value where these
+    /// stay: moving them costs more than making them. This is what a sink task calls.
+    ///
+    /// Fails: what `schema` and `value` hold then is of no use.
     fn to_connect_data_with_headers(
         &mut self,
         topic: &str,
         _headers: &[KafkaHeader],
         bytes: Option<SharedSlice<'_>>,
-    ) -> Result<SchemaAndValue> {
-        self.to_connect_data(topic, bytes)
+        schema: &mut Option<Schema>,
+        value: &mut Value,
+    ) -> Result<()> {
+        let data = self.to_connect_data(topic, bytes)?;
+        *schema = data.schema;
+        *value = data.value;
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@
 //! use connect_api::data::{Map, Schema, Value};
 //! use connect_api::{
 //!     ConnectError, ConnectRecord, Plugin, Result, SourceConnector, SourceOffset, SourcePartition, SourceRecord,
-//!     SourceTask, SourceTaskContext, async_trait,
+//!     SourceTask, SourceTaskContext, async_trait, TopicName,
 //! };
 //! use connect_config::{ConfigDef, Importance, Key, Properties, Validator};
 //! use std::sync::Arc;
@@ -74,7 +74,7 @@
 //!
 //! #[derive(Default)]
 //! struct CounterSourceTask {
-//!     topic: Arc<str>,
+//!     topic: TopicName,
 //!     up_to: i64,
 //!     last: i64,
 //!     partition: Option<SourcePartition>,
@@ -133,7 +133,7 @@ pub use converter::{Converter, ConverterType, HeaderConverter};
 pub use error::{ConnectError, ErrorKind, Result};
 pub use record::{
     ConnectRecord, KafkaHeader, SinkRecord, SourceOffset, SourcePartition, SourceRecord,
-    TimestampType, TopicPartition,
+    TimestampType, TopicName, TopicPartition,
 };
 pub use sink::{ErrantRecordReporter, Offsets, SinkConnector, SinkTask, SinkTaskContext};
 pub use source::{

@@ -5,15 +5,19 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+mod topic_name;
+
+pub use topic_name::TopicName;
+
 /// A topic and one of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
-    pub topic: Arc<str>,
+    pub topic: TopicName,
     pub partition: i32,
 }
 
 impl TopicPartition {
-    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+    pub fn new(topic: impl Into<TopicName>, partition: i32) -> Self {
         Self {
             topic: topic.into(),
             partition,
@@ -31,7 +35,7 @@ impl fmt::Display for TopicPartition {
 /// What source and sink records have in common: what transforms and converters work on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectRecord {
-    pub topic: Arc<str>,
+    pub topic: TopicName,
     /// `None` in a source record: the producer chooses.
     pub kafka_partition: Option<i32>,
     pub key_schema: Option<Schema>,
@@ -46,7 +50,7 @@ pub struct ConnectRecord {
 impl ConnectRecord {
     /// A record without key, headers and timestamp.
     pub fn new(
-        topic: impl Into<Arc<str>>,
+        topic: impl Into<TopicName>,
         value_schema: Option<Schema>,
         value: impl Into<Value>,
     ) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::connector::Connector;
 use crate::data::Map;
-use crate::record::{SourcePartition, SourceRecord};
+use crate::record::{SourcePartition, SourceRecord, TopicName};
 use crate::{ConnectError, Result};
 use connect_config::Properties;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ pub trait SourceTask: Send {
 /// Where Kafka has put a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordMetadata {
-    pub topic: Arc<str>,
+    pub topic: TopicName,
     pub partition: i32,
     /// -1 with `acks=0`.
     pub offset: i64,

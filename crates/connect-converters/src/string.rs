@@ -9,7 +9,7 @@ use crate::config::{converter_config_def, parse};
 use crate::header::serve_headers;
 use connect_api::data::append_java_text;
 use connect_api::data::{Schema, SchemaAndValue, SharedSlice, Value};
-use connect_api::{ConnectError, Converter, ConverterType, Result};
+use connect_api::{ConnectError, Converter, ConverterType, KafkaHeader, Result};
 use connect_config::{ConfigDef, Importance, Key, Properties, Width};
 
 pub const ENCODING: Key<String> = Key::new("converter.encoding");
@@ -113,6 +113,23 @@ impl Converter for StringConverter {
             schema: Some(Schema::OPTIONAL_STRING),
             value,
         })
+    }
+
+    #[inline]
+    fn to_connect_data_with_headers(
+        &mut self,
+        _topic: &str,
+        _headers: &[KafkaHeader],
+        bytes: Option<SharedSlice<'_>>,
+        schema: &mut Option<Schema>,
+        value: &mut Value,
+    ) -> Result<()> {
+        *schema = Some(Schema::OPTIONAL_STRING);
+        *value = match bytes {
+            Some(bytes) => Value::String(self.reads.decode(bytes)),
+            None => Value::Null,
+        };
+        Ok(())
     }
 }
 

@@ -6,12 +6,14 @@
 //! the same way of measuring. Records are made a batch at a time, run through the chain and dropped; what making and
 //! dropping them costs without the chain is measured first and taken off.
 
-use connect_api::data::{Keys, Map, Schema, SchemaBuilder, Str, Struct, Type, Value, logical};
-use connect_api::{ConnectRecord, Origin, TimestampType, Transformation};
+use connect_api::data::{
+    Keys, Map, SPARE_FIELDS, Schema, SchemaBuilder, SharedSlice, Str, Struct, Type, Value, logical,
+};
+use connect_api::{ConnectRecord, Origin, TimestampType, TopicName, Transformation};
 use connect_config::Properties;
 use connect_transforms::transformations;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::ops::Range;
 use std::time::Instant;
 
 #[global_allocator]
@@ -142,7 +144,7 @@ fn cpu_seconds() -> f64 {
     }
 }
 
-fn record(topic: &Arc<str>, i: usize, schema: Option<Schema>, value: Value) -> ConnectRecord {
+fn record(topic: &TopicName, i: usize, schema: Option<Schema>, value: Value) -> ConnectRecord {
     ConnectRecord {
         kafka_partition: Some(3),
         timestamp: Some(1_700_000_000_000 + i as i64),
@@ -150,26 +152,29 @@ fn record(topic: &Arc<str>, i: usize, schema: Option<Schema>, value: Value) -> C
     }
 }
 
-/// Texts are slices of one buffer, as converters hand them out.
-fn values(i: usize, ts: Value, texts: &(Str, Str)) -> Vec<Value> {
-    vec![
+/// As converters hand them out: texts are parts of one buffer, and there is room for fields to come.
+fn values(i: usize, ts: Value, texts: &impl Fn(Range<usize>) -> Str) -> Vec<Value> {
+    let mut values = Vec::with_capacity(FIELDS.len() + SPARE_FIELDS);
+    values.extend([
         Value::Int64(100_000 + i as i64),
-        Value::String(texts.0.clone()),
+        Value::String(texts(0..8)),
         Value::Float64((i % 1000) as f64 + 0.5),
         Value::Boolean(i.is_multiple_of(2)),
-        Value::String(texts.1.clone()),
+        Value::String(texts(10..19)),
         ts,
-    ]
+    ]);
+    values
 }
 
 const FIELDS: [&str; 6] = ["id", "name", "amount", "active", "city", "ts"];
 
-fn texts() -> (Str, Str) {
-    let fetched = Str::from("customer, Amsterdam, and whatever else was fetched".to_owned());
-    (
-        fetched.slice_ref(&fetched[..8]),
-        fetched.slice_ref(&fetched[10..19]),
-    )
+fn texts() -> impl Fn(Range<usize>) -> Str {
+    let fetched = "customer, Amsterdam, and whatever else was fetched";
+    let fetched = Str::from(fetched).into_bytes();
+    move |part| {
+        let text = std::str::from_utf8(&fetched[part]).expect("a text");
+        SharedSlice::whole(&fetched).share_str(text)
+    }
 }
 
 fn with_schemas() -> Maker {
@@ -187,8 +192,8 @@ fn with_schemas() -> Maker {
     let builder = fields.fold(builder, |builder, (name, schema)| {
         builder.field(name, schema)
     });
-    let schema = builder.build().expect("a schema");
-    let (topic, texts) = (Arc::from("customers"), texts());
+    let schema = builder.build().expect("a schema").interned();
+    let (topic, texts) = (TopicName::interned("customers"), texts());
     Box::new(move |i| {
         let ts = Value::Timestamp(1_700_000_000_000 + i as i64);
         let value = Struct::of_values(schema.clone(), values(i, ts, &texts));
@@ -198,11 +203,11 @@ fn with_schemas() -> Maker {
 
 fn without_schemas() -> Maker {
     let keys = FIELDS.into_iter().map(Value::from).collect();
-    let keys = Arc::new(Keys::new(keys));
-    let (topic, texts) = (Arc::from("customers"), texts());
+    let keys = Keys::interned(keys);
+    let (topic, texts) = (TopicName::interned("customers"), texts());
     Box::new(move |i| {
         let ts = Value::Int64(1_700_000_000_000 + i as i64);
-        let map = Map::of_shape(keys.clone(), values(i, ts, &texts));
+        let map = Map::of_interned_shape(&keys, values(i, ts, &texts));
         record(&topic, i, None, Value::Map(map))
     })
 }

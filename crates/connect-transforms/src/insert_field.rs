@@ -11,10 +11,11 @@ use crate::operate::{
     Part, REPLACE_NULL_WITH_DEFAULT, parse, replace_null_with_default, require_map, require_struct,
 };
 use connect_api::data::{Schema, SchemaBuilder, Str, logical};
-use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
+use connect_api::{
+    ConnectError, ConnectRecord, Origin, Outcome, Result, TopicName, Transformation,
+};
 use connect_config::{ConfigDef, Importance, Key, Properties};
 use place::{Inserted, Places};
-use std::sync::Arc;
 
 const TOPIC_FIELD: Key<Option<String>> = Key::new("topic.field");
 const PARTITION_FIELD: Key<Option<String>> = Key::new("partition.field");
@@ -72,7 +73,7 @@ pub struct InsertField {
     needs_offset: bool,
     static_value: Option<Str>,
     /// The last topic as a text.
-    topic: Option<(Arc<str>, Str)>,
+    topic: Option<(TopicName, Str)>,
     places: Places,
 }
 
@@ -152,7 +153,7 @@ impl Transformation for InsertField {
         };
         // The topic as a text is made once, as long as it stays the same.
         let known = self.topic.as_ref();
-        if self.needs_topic && known.is_none_or(|(known, _)| !Arc::ptr_eq(known, &record.topic)) {
+        if self.needs_topic && known.is_none_or(|(known, _)| !known.ptr_eq(&record.topic)) {
             self.topic = Some((record.topic.clone(), Str::interned(&record.topic)));
         }
         let inserted = Inserted {

@@ -2,8 +2,7 @@
 //!
 //! Never here: what a topic becomes.
 
-use connect_api::Result;
-use std::sync::Arc;
+use connect_api::{Result, TopicName};
 
 /// Topics kept. Most connectors have a few.
 const TOPICS_MAX: usize = 64;
@@ -11,7 +10,7 @@ const TOPICS_MAX: usize = 64;
 /// What topics become; `K` is what else decides.
 pub struct Topics<K> {
     /// The one used last comes first.
-    known: Vec<(Arc<str>, K, Arc<str>)>,
+    known: Vec<(TopicName, K, TopicName)>,
 }
 
 impl<K> Default for Topics<K> {
@@ -24,19 +23,17 @@ impl<K: PartialEq> Topics<K> {
     /// What a topic becomes, by `make` when it is not known yet; `None` of it leaves the topic as it is.
     pub fn route(
         &mut self,
-        topic: &Arc<str>,
+        topic: &TopicName,
         key: K,
         make: impl FnOnce(&str) -> Result<Option<String>>,
-    ) -> Result<Arc<str>> {
-        let same = |(known, with, _): &(Arc<str>, K, Arc<str>)| {
-            *with == key && (Arc::ptr_eq(known, topic) || known == topic)
-        };
+    ) -> Result<TopicName> {
+        let same = |(known, with, _): &(TopicName, K, TopicName)| *with == key && known == topic;
         match self.known.iter().position(same) {
             Some(0) => {}
             Some(at) => self.known[..=at].rotate_right(1),
             None => {
                 let routed = match make(topic)? {
-                    Some(routed) => routed.into(),
+                    Some(routed) => TopicName::interned(&routed),
                     None => topic.clone(),
                 };
                 self.known.truncate(TOPICS_MAX - 1);

@@ -7,14 +7,13 @@ use crate::errors::{Failure, Stage};
 use crate::plugins::Plugins;
 use crate::worker_config::WorkerConfig;
 use bytes::Bytes;
-use connect_api::data::{Headers, SharedSlice, Str};
+use connect_api::data::{Headers, SharedSlice, Str, Value};
 use connect_api::{
     ConnectError, ConnectRecord, Converter, ConverterType, HeaderConverter, KafkaHeader, Result,
-    SinkRecord, TimestampType,
+    SinkRecord, TimestampType, TopicName,
 };
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::consumer::RecordView;
-use std::sync::Arc;
 
 /// The converters of one task.
 pub struct Converters {
@@ -117,73 +116,87 @@ impl SinkConversion {
     /// `payload`: the buffer that `view` lies in. Texts and bytes of the record share it.
     pub fn convert(
         &mut self,
-        topic: &Arc<str>,
+        topic: &TopicName,
         partition: i32,
         payload: &Bytes,
         view: &RecordView<'_>,
         timestamp_type: TimestampType,
         into: &mut Vec<SinkRecord>,
     ) -> Result<(), Failure> {
-        let failed = |this: &Self, stage, error| Err(this.failure(stage, error));
         self.headers.clear();
         for header in view.headers() {
-            let header = match header {
-                Ok(header) => header,
-                Err(cause) => {
-                    let error = corrupt(topic, partition, view, cause);
-                    return failed(self, Stage::HeaderConverter, error);
-                }
-            };
+            let header = header.map_err(|cause| {
+                let error = corrupt(topic, partition, view, cause);
+                self.failure(Stage::HeaderConverter, error)
+            })?;
             self.headers.push(KafkaHeader {
                 key: Str::from_utf8_lossy(payload.slice_ref(header.key)),
                 value: header.value.map(|value| payload.slice_ref(value)),
             });
         }
-        let key = view.key.map(|bytes| SharedSlice::part(payload, bytes));
-        let key = match self.converters.key.converter.to_connect_data_with_headers(
-            topic,
-            &self.headers,
-            key,
-        ) {
-            Ok(key) => key,
-            Err(error) => return failed(self, Stage::KeyConverter, error),
-        };
-        let value = view.value.map(|bytes| SharedSlice::part(payload, bytes));
-        let value = match self
-            .converters
-            .value
-            .converter
-            .to_connect_data_with_headers(topic, &self.headers, value)
-        {
-            Ok(value) => value,
-            Err(error) => return failed(self, Stage::ValueConverter, error),
-        };
-        let headers = match self.convert_headers(topic) {
-            Ok(headers) => headers,
-            Err(error) => return failed(self, Stage::HeaderConverter, error),
-        };
         let has_time = view.timestamp_ms != -1;
-        let timestamp_type = if has_time {
-            timestamp_type
-        } else {
-            TimestampType::NoTimestampType
-        };
-        // Made where it stays: a record is larger than what it costs to make.
+        // Made where it stays, and so are its key and value: moving them costs more than making them.
         into.push(SinkRecord {
             record: ConnectRecord {
                 topic: topic.clone(),
                 kafka_partition: Some(partition),
-                key_schema: key.schema,
-                key: key.value,
-                value_schema: value.schema,
-                value: value.value,
+                key_schema: None,
+                key: Value::Null,
+                value_schema: None,
+                value: Value::Null,
                 timestamp: has_time.then_some(view.timestamp_ms),
-                headers,
+                headers: Headers::new(),
             },
             kafka_offset: view.offset,
-            timestamp_type,
+            timestamp_type: match has_time {
+                true => timestamp_type,
+                false => TimestampType::NoTimestampType,
+            },
             original: None,
         });
+        let record = into.last_mut().expect("just pushed");
+        let filled = self.fill(topic, payload, view, record);
+        if filled.is_err() {
+            into.pop();
+        }
+        filled
+    }
+
+    #[inline]
+    fn fill(
+        &mut self,
+        topic: &str,
+        payload: &Bytes,
+        view: &RecordView<'_>,
+        record: &mut ConnectRecord,
+    ) -> Result<(), Failure> {
+        let key = view.key.map(|bytes| SharedSlice::part(payload, bytes));
+        let converter = &mut self.converters.key.converter;
+        converter
+            .to_connect_data_with_headers(
+                topic,
+                &self.headers,
+                key,
+                &mut record.key_schema,
+                &mut record.key,
+            )
+            .map_err(|error| self.failure(Stage::KeyConverter, error))?;
+        let value = view.value.map(|bytes| SharedSlice::part(payload, bytes));
+        let converter = &mut self.converters.value.converter;
+        converter
+            .to_connect_data_with_headers(
+                topic,
+                &self.headers,
+                value,
+                &mut record.value_schema,
+                &mut record.value,
+            )
+            .map_err(|error| self.failure(Stage::ValueConverter, error))?;
+        if !self.headers.is_empty() {
+            record.headers = self
+                .convert_headers(topic)
+                .map_err(|error| self.failure(Stage::HeaderConverter, error))?;
+        }
         Ok(())
     }
 

@@ -538,7 +538,7 @@ fn convert_all(partitions: Vec<consumer::TopicPartition>) -> Vec<TopicPartition>
     partitions
         .into_iter()
         .map(|p| TopicPartition {
-            topic: p.topic,
+            topic: p.topic.into(),
             partition: p.partition,
         })
         .collect()
@@ -546,7 +546,7 @@ fn convert_all(partitions: Vec<consumer::TopicPartition>) -> Vec<TopicPartition>
 
 fn client_partition(partition: &TopicPartition) -> consumer::TopicPartition {
     consumer::TopicPartition {
-        topic: partition.topic.clone(),
+        topic: partition.topic.clone().into(),
         partition: partition.partition,
     }
 }

@@ -24,7 +24,7 @@ use crate::worker::WorkerParts;
 use crate::worker_config::WorkerConfig;
 use connect_api::{
     ConnectError, ErrantSourceRecordReporter, OffsetStorageReader, Result, SourceRecord,
-    SourceTask, SourceTaskContext,
+    SourceTask, SourceTaskContext, TopicName,
 };
 use connect_config::{ConfigErrors, Properties};
 use kafka_client::Client;
@@ -234,11 +234,11 @@ struct SourceLoop {
     acknowledgements: Acknowledgements,
     /// Acknowledgements that were taken and not looked at yet. Its room is used again.
     arrived: Vec<Acknowledged>,
-    topics: HashMap<Arc<str>, Topic>,
+    topics: HashMap<TopicName, Topic>,
     /// `None`: topics are the broker's or the user's to create.
     topic_creator: Option<TopicCreator>,
     /// The topic of the last record: successive records mostly share it.
-    last_topic: Option<(Arc<str>, Topic)>,
+    last_topic: Option<(TopicName, Topic)>,
     unanswered: Unanswered,
     /// Records that were left out, only for tasks that want `commit_record`.
     dropped: Vec<SourceRecord>,
@@ -269,7 +269,7 @@ enum Woken {
 enum Appended {
     All,
     UntilFull,
-    UntilUnknownTopic(Arc<str>),
+    UntilUnknownTopic(TopicName),
     UntilUnknownPartition {
         topic: Topic,
         partition: i32,
@@ -448,7 +448,7 @@ impl SourceLoop {
         let mut appender = producer.appender();
         while let Some(record) = records.peek() {
             let topic = match last_topic {
-                Some((name, topic)) if Arc::ptr_eq(name, &record.topic) => *topic,
+                Some((name, topic)) if name.ptr_eq(&record.topic) => *topic,
                 _ => match topics.get(&record.topic) {
                     Some(topic) => {
                         *last_topic = Some((record.topic.clone(), *topic));
@@ -615,7 +615,7 @@ impl SourceLoop {
 
     /// Looks a topic up, which is created first if the connector has that done. `Stop`: told to stop while
     /// waiting for it.
-    async fn resolve(&mut self, name: Arc<str>) -> Result<Flow> {
+    async fn resolve(&mut self, name: TopicName) -> Result<Flow> {
         let Self {
             producer,
             client,

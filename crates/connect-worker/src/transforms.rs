@@ -161,8 +161,7 @@ impl SinkTransforms {
 }
 
 fn is_from(record: &SinkRecord, from: &TopicPartition) -> bool {
-    record.kafka_partition == Some(from.partition)
-        && (Arc::ptr_eq(&record.topic, &from.topic) || record.topic == from.topic)
+    record.kafka_partition == Some(from.partition) && record.topic == from.topic
 }
 
 /// The chain of a source task.

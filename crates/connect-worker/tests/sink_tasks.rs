@@ -3,7 +3,7 @@
 
 mod support;
 
-use connect_api::{ConnectError, TopicPartition};
+use connect_api::{ConnectError, TopicName, TopicPartition};
 use connect_worker::TargetState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -129,7 +129,7 @@ async fn a_task_goes_back_by_its_own_wish() {
     let Some(mut bench) = Bench::new("sink-rewind", "") else {
         return;
     };
-    let topic: Arc<str> = format!("{}-s", bench.name).into();
+    let topic: TopicName = format!("{}-s", bench.name).into();
     bench.create_topic(&topic, 1).await;
     bench.produce(&topic, 0, &["a", "b", "c"]).await;
     let (shared, config, name) = bench.prepare("ScriptedSink", "s", SINGLY, "topics");
@@ -167,7 +167,7 @@ async fn partitions_are_paused_by_the_task_and_all_by_the_target() {
     let Some(mut bench) = Bench::new("sink-pause", "") else {
         return;
     };
-    let topic: Arc<str> = format!("{}-s", bench.name).into();
+    let topic: TopicName = format!("{}-s", bench.name).into();
     bench.create_topic(&topic, 2).await;
     let (shared, config, name) = bench.prepare("ScriptedSink", "s", "", "topics");
     let zero = [TopicPartition::new(topic.clone(), 0)];

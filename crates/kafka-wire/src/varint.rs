@@ -77,6 +77,11 @@ pub(crate) fn take_varlong(from: &mut &[u8]) -> Option<i64> {
 /// More than one byte.
 #[inline]
 fn take_long<const BYTES_MAX: usize>(from: &mut &[u8]) -> Option<u64> {
+    // Mostly two: lengths of 64 bytes to 8 KiB.
+    if let [first, second @ 0..0x80, rest @ ..] = *from {
+        *from = rest;
+        return Some(u64::from(first & 0x7f) | u64::from(*second) << 7);
+    }
     let mut raw = 0u64;
     for (index, &byte) in from.iter().take(BYTES_MAX).enumerate() {
         // A tenth byte carries one bit only; Java drops the others as this shift does.

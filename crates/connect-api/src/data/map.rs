@@ -28,6 +28,10 @@ pub struct Keys {
     index: OnceLock<HashMap<KeyRef, usize>>,
 }
 
+/// Room that a converter leaves behind the values of a map or struct: a transform that adds a few fields need not move
+/// the others.
+pub const SPARE_FIELDS: usize = 4;
+
 /// Up to this many keys a search goes through all of them.
 const LINEAR_SEARCH_MAX: usize = 12;
 
@@ -55,7 +59,8 @@ impl Keys {
         keys
     }
 
-    pub(super) fn is_interned(&self) -> bool {
+    /// Whether maps hold these without counting them.
+    pub fn is_interned(&self) -> bool {
         self.interned
     }
 

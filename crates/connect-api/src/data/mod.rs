@@ -29,7 +29,7 @@ pub mod values;
 pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
 pub use java_text::{append_java_text, java_text};
-pub use map::{Keys, Map};
+pub use map::{Keys, Map, SPARE_FIELDS};
 pub use projector::project;
 pub use schema::{Field, Schema, SchemaBuilder, SchemaData, Type};
 pub use slice::SharedSlice;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::ops::Deref;
 
 /// Bytes inside a shared buffer, borrowed. A converter reads them in place and counts a reference to
-/// the buffer only for the parts that it keeps.
+/// the buffer only for the parts that it keeps, short texts not among them.
 #[derive(Clone, Copy)]
 pub struct SharedSlice<'a> {
     owner: &'a Bytes,
@@ -42,10 +42,15 @@ impl<'a> SharedSlice<'a> {
         self.owner.slice_ref(part)
     }
 
-    /// A part of these bytes as text, sharing the buffer.
+    /// A part of these bytes as text: a copy when it is short, else sharing the buffer.
     ///
-    /// Panics: when `part` lies elsewhere in memory.
+    /// Panics: when a long `part` lies elsewhere in memory.
+    #[inline]
     pub fn share_str(&self, part: &str) -> Str {
+        // Counting a reference, and giving it back later, costs more than such a copy.
+        if let Some(text) = Str::inline(part) {
+            return text;
+        }
         let bytes = self.owner.slice_ref(part.as_bytes());
         // SAFETY: `part` is a `str`, so its bytes are UTF-8.
         unsafe { Str::from_utf8_unchecked(bytes) }

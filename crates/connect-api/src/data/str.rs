@@ -6,24 +6,33 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
+mod inline;
+
+use inline::Inline;
+
 /// UTF-8 text as a slice of a shared buffer: cloning and slicing count a reference and copy nothing. A short text that
 /// is made of a `str` lies in the value itself: it takes no allocation, and its clones count nothing.
 ///
 /// A text that came from Kafka keeps the fetched buffer alive for as long as it lives; copy it
 /// (`Str::from(text.to_string())`) before keeping it for long.
-#[derive(Clone)]
 pub struct Str(Repr);
 
-#[derive(Clone)]
 enum Repr {
     Shared(Bytes),
-    Inline { length: u8, bytes: [u8; INLINE_MAX] },
+    Inline(Inline),
 }
 
-/// As many bytes as fit without making the value larger.
-const INLINE_MAX: usize = 23;
-
 const _: () = assert!(size_of::<Str>() == size_of::<Bytes>());
+
+impl Clone for Str {
+    #[inline]
+    fn clone(&self) -> Self {
+        match &self.0 {
+            Repr::Shared(bytes) => Self(Repr::Shared(bytes.clone())),
+            Repr::Inline(text) => Self(Repr::Inline(*text)),
+        }
+    }
+}
 
 impl Str {
     /// The empty text.
@@ -70,26 +79,28 @@ impl Str {
     fn raw(&self) -> &[u8] {
         match &self.0 {
             Repr::Shared(bytes) => bytes,
-            Repr::Inline { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Repr::Inline(text) => text.as_bytes(),
         }
     }
 
     /// The text in the value itself; `None` when it is too long.
     #[inline]
     pub(super) fn inline(text: &str) -> Option<Self> {
-        let mut bytes = [0; INLINE_MAX];
-        bytes
-            .get_mut(..text.len())?
-            .copy_from_slice(text.as_bytes());
-        let length = text.len() as u8;
-        Some(Self(Repr::Inline { length, bytes }))
+        Some(Self(Repr::Inline(Inline::new(text.as_bytes())?)))
+    }
+
+    /// The same of bytes; `None` also when they are not all ASCII.
+    #[inline]
+    pub(super) fn inline_ascii(bytes: &[u8]) -> Option<Self> {
+        let text = Inline::new(bytes)?;
+        text.is_ascii().then_some(Self(Repr::Inline(text)))
     }
 
     /// The bytes, sharing the buffer. Those of a short text that lies in the value are copied.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Repr::Shared(bytes) => bytes,
-            Repr::Inline { .. } => Bytes::copy_from_slice(self.raw()),
+            Repr::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
         }
     }
 
@@ -99,7 +110,7 @@ impl Str {
     pub fn slice_ref(&self, part: &str) -> Self {
         match &self.0 {
             Repr::Shared(bytes) => Self(Repr::Shared(bytes.slice_ref(part.as_bytes()))),
-            Repr::Inline { .. } => {
+            Repr::Inline(_) => {
                 let own = self.as_bytes().as_ptr_range();
                 let other = part.as_bytes().as_ptr_range();
                 assert!(
@@ -237,14 +248,14 @@ mod tests {
 
     #[test]
     fn short_texts_lie_in_the_value() {
-        for length in [0, 1, 22, 23, 24, 100] {
-            let text = "x".repeat(length);
+        for length in (0..=24).chain([100]) {
+            let text: String = ('a'..='z').cycle().take(length).collect();
             let made = Str::from(text.as_str());
             assert_eq!(made, text.as_str());
             assert_eq!(made.clone(), Str::from(text.clone()));
             assert_eq!(made.slice_ref(&made[length / 2..]), &text[length / 2..]);
-            let inside = matches!(made.0, Repr::Inline { .. });
-            assert_eq!(inside, length <= INLINE_MAX);
+            let inside = matches!(made.0, Repr::Inline(_));
+            assert_eq!(inside, length <= inline::LENGTH_MAX);
             assert_eq!(made.into_bytes(), text.as_bytes());
         }
     }

@@ -25,9 +25,7 @@ impl StrBuffer {
     pub fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Str {
         self.scratch.clear();
         write(&mut self.scratch);
-        if let Ok(text) = std::str::from_utf8(&self.scratch)
-            && let Some(text) = Str::inline(text)
-        {
+        if let Some(text) = Str::inline_ascii(&self.scratch) {
             return text;
         }
         let length = self.scratch.len();

@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone)]
 pub struct Struct {
     schema: Schema,
-    values: Box<[Value]>,
+    values: Vec<Value>,
 }
 
 impl Struct {
@@ -19,7 +19,7 @@ impl Struct {
         if schema.schema_type() != Type::Struct {
             return Err(ConnectError::data(format!("Not a struct schema: {schema}")));
         }
-        let values = vec![Value::Null; schema.fields().len()].into_boxed_slice();
+        let values = vec![Value::Null; schema.fields().len()];
         Ok(Self { schema, values })
     }
 
@@ -32,10 +32,7 @@ impl Struct {
             values.len(),
             "as many values as fields"
         );
-        Self {
-            schema,
-            values: values.into_boxed_slice(),
-        }
+        Self { schema, values }
     }
 
     pub fn schema(&self) -> &Schema {
@@ -66,7 +63,7 @@ impl Struct {
 
     /// Takes the values out, for a plan that puts others in by [`Self::put_values`]. Until then the struct is hollow.
     pub fn take_values(&mut self) -> Vec<Value> {
-        std::mem::take(&mut self.values).into_vec()
+        std::mem::take(&mut self.values)
     }
 
     /// Schema and values in place of what there is. For plans; the caller keeps the values valid.
@@ -77,7 +74,7 @@ impl Struct {
     }
 
     pub fn into_values(self) -> Vec<Value> {
-        self.values.into_vec()
+        self.values
     }
 
     /// The value of a field; the field's default when none was put.

@@ -72,7 +72,12 @@ impl Charset {
     #[inline]
     pub(crate) fn decode(&self, bytes: SharedSlice<'_>) -> Str {
         let units = match &self.0 {
-            Kind::Utf8 => return Str::from_utf8_lossy(bytes.to_bytes()),
+            Kind::Utf8 => {
+                return match std::str::from_utf8(&bytes) {
+                    Ok(text) => bytes.share_str(text),
+                    Err(_) => Str::from_utf8_lossy(bytes.to_bytes()),
+                };
+            }
             Kind::Utf16(utf16) => utf16.decode(&bytes),
             Kind::Utf32(utf32) => utf32.decode(&bytes),
             Kind::Gb18030 => return gb18030::decode(&bytes).into(),

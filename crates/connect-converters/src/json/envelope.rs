@@ -12,7 +12,7 @@ use super::scan::{Scan, Scanner, SyntaxError};
 use super::shapes::Shapes;
 use super::typed::{Plan, TypedReader};
 use super::{Options, not_json};
-use connect_api::data::{Schema, SchemaAndValue, SharedSlice};
+use connect_api::data::{Schema, SchemaAndValue, SharedSlice, Value};
 use connect_api::{ConnectError, Result};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,6 +21,9 @@ use std::sync::Arc;
 const NOT_AN_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" fields \
     and may not contain additional fields. If you are trying to deserialize plain JSON data, set \
     schemas.enable=false in your converter configuration.";
+
+/// Records of one schema after which it is interned: a topic of ever new schemas must not fill the pool.
+const INTERNED_AFTER: u32 = 1000;
 
 /// Entries whose beginnings are compared with each record.
 const RECENT_MAX: usize = 4;
@@ -41,6 +44,8 @@ pub(super) struct Entry {
     /// The bytes of a record from its begin to its payload, when the schema comes first.
     beginning: Box<[u8]>,
     used: u64,
+    /// How many records had the beginning.
+    records: u32,
 }
 
 /// What a payload is read to.
@@ -57,6 +62,14 @@ impl Target {
                 let plan = Plan::new(&schema, options.replace_null_with_default);
                 Target::Schema { schema, plan }
             }
+        }
+    }
+
+    /// From now on records do not count the schema.
+    #[cold]
+    fn intern(&mut self, options: &Options) {
+        if let Target::Schema { schema, .. } = self {
+            *self = Target::new(Some(schema.clone().interned()), options);
         }
     }
 
@@ -91,7 +104,9 @@ impl SchemaCache {
         if at > 0 {
             self.use_now(entry);
         }
-        Some((entry, self.entries[entry].beginning.len()))
+        let known = &mut self.entries[entry];
+        known.records = known.records.saturating_add(1);
+        Some((entry, known.beginning.len()))
     }
 
     fn use_now(&mut self, entry: usize) {
@@ -119,6 +134,7 @@ impl SchemaCache {
             target,
             beginning: Box::default(),
             used: 0,
+            records: 0,
         };
         let at = if self.entries.len() < self.size_max {
             self.entries.push(entry);
@@ -143,39 +159,46 @@ pub(super) struct EnvelopeReader<'r> {
 }
 
 impl EnvelopeReader<'_> {
-    /// A record whose beginning is known. `None`: it is not, or its payload is unusual.
+    /// A record whose beginning is known. `None`: it is not, or its payload is unusual; nothing counts then.
     #[inline]
-    pub(super) fn read_known(&mut self, source: SharedSlice<'_>) -> Option<SchemaAndValue> {
+    pub(super) fn read_known(
+        &mut self,
+        source: SharedSlice<'_>,
+        schema: &mut Option<Schema>,
+        value: &mut Value,
+    ) -> Option<()> {
         let bytes = source.as_slice();
         let (entry, start) = self.schemas.by_beginning(bytes)?;
         std::str::from_utf8(&bytes[start..]).ok()?;
         // SAFETY: the beginning was UTF-8 when it was learned and ended before a value; the rest was checked.
         let text = unsafe { std::str::from_utf8_unchecked(bytes) };
         let mut scanner = Scanner::resumed(text, start, 1);
-        let value = match &mut self.schemas.entries[entry].target {
+        let entry = &mut self.schemas.entries[entry];
+        if entry.records == INTERNED_AFTER {
+            entry.target.intern(self.options);
+        }
+        match &mut entry.target {
             Target::Free => {
                 let mut reader = FreeReader {
                     scanner,
                     shapes: self.shapes,
                     source,
                 };
-                let value = reader.value(Shapes::ROOT).ok()?;
+                reader.value(Shapes::ROOT, value).ok()?;
                 scanner = reader.scanner;
-                value
             }
             Target::Schema { plan, .. } => {
                 let mut reader = TypedReader { scanner, source };
-                let value = reader.value(plan).ok()?;
+                reader.value(plan, value).ok()?;
                 scanner = reader.scanner;
-                value
             }
-        };
+        }
         scanner.skip_space();
         if scanner.peek() != b'}' {
             return None;
         }
-        let schema = self.schemas.entries[entry].target.schema().cloned();
-        Some(SchemaAndValue { schema, value })
+        *schema = entry.target.schema().cloned();
+        Some(())
     }
 
     /// Any record, already decoded: `text` lies in `source`.
@@ -233,13 +256,15 @@ fn read_payload(
                 shapes,
                 source,
             };
-            let value = reader.value(Shapes::ROOT).map_err(not_json)?;
+            let mut value = Value::Null;
+            reader.value(Shapes::ROOT, &mut value).map_err(not_json)?;
             Ok(SchemaAndValue::new(None, value))
         }
         Target::Schema { schema, plan } => {
             let scanner = Scanner::resumed(text, start, 1);
-            let value = match (TypedReader { scanner, source }).value(plan) {
-                Ok(value) => value,
+            let mut value = Value::Null;
+            let value = match (TypedReader { scanner, source }).value(plan, &mut value) {
+                Ok(()) => value,
                 Err(_) => {
                     let mut scanner = Scanner::resumed(text, start, 1);
                     let node = Node::read(&mut scanner).map_err(not_json)?;
@@ -311,7 +336,8 @@ pub(super) fn read_content(
     scanner.skip_space();
     let (start, first) = (scanner.at, scanner.peek());
     let mut reader = TypedReader { scanner, source };
-    if let Ok(value) = reader.value(plan)
+    let mut value = Value::Null;
+    if let Ok(()) = reader.value(plan, &mut value)
         && reader.scanner.end_of_document(first).is_ok()
     {
         return Ok(SchemaAndValue::new(schema.clone(), value));

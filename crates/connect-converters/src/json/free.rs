@@ -8,7 +8,7 @@ use super::number::Number;
 use super::scan::{Scan, Scanner, Text};
 use super::shapes::{Place, Shapes, Step};
 use super::slot::Slot;
-use connect_api::data::{Keys, Map, SharedSlice, Str, Value};
+use connect_api::data::{Keys, Map, SPARE_FIELDS, SharedSlice, Str, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,17 +23,21 @@ pub(super) struct FreeReader<'s, 'a> {
 }
 
 impl<'a> FreeReader<'_, 'a> {
-    /// The value at the position. `place`: where objects begin here.
-    pub(super) fn value(&mut self, place: Place) -> Scan<Value> {
+    /// Reads the value at the position to where it stays. `place`: where objects begin here.
+    #[inline]
+    pub(super) fn value(&mut self, place: Place, into: &mut Value) -> Scan<()> {
         match self.scanner.peek() {
-            b'{' => self.object(place),
-            b'[' => self.array(place),
-            _ => {
-                let mut value = Vec::with_capacity(1);
-                self.push_value(place, &mut value)?;
-                Ok(value.pop().unwrap_or_default())
-            }
+            b'{' => self.object(place, into),
+            _ => self.no_object(place, into),
         }
+    }
+
+    #[inline(never)]
+    fn no_object(&mut self, place: Place, into: &mut Value) -> Scan<()> {
+        let mut value = Vec::with_capacity(1);
+        self.push_value(place, &mut value)?;
+        *into = value.pop().unwrap_or_default();
+        Ok(())
     }
 
     /// Appends the value at the position. Values are made where they stay: moving one costs more than reading
@@ -62,27 +66,27 @@ impl<'a> FreeReader<'_, 'a> {
 
     #[inline(never)]
     fn push_list(&mut self, place: Place, values: &mut Vec<Value>) -> Scan<()> {
-        let slot = Slot::new(values);
+        let slot = Slot::new(values).fill_null();
         match self.scanner.peek() {
-            b'{' => slot.fill(self.object(place)?),
-            _ => slot.fill(self.array(place)?),
+            b'{' => self.object(place, slot),
+            _ => self.array(place, slot),
         }
-        Ok(())
     }
 
-    fn array(&mut self, place: Place) -> Scan<Value> {
+    fn array(&mut self, place: Place, into: &mut Value) -> Scan<()> {
         self.scanner.enter()?;
         let mut elements = Vec::new();
         while self.scanner.next_element(elements.is_empty())? {
             self.push_value(place, &mut elements)?;
         }
         self.scanner.leave();
-        Ok(Value::Array(elements))
+        *into = Value::Array(elements);
+        Ok(())
     }
 
-    fn object(&mut self, begin: Place) -> Scan<Value> {
+    fn object(&mut self, begin: Place, into: &mut Value) -> Scan<()> {
         self.scanner.enter()?;
-        let mut values = Vec::with_capacity(self.shapes.width(begin));
+        let mut values = Vec::with_capacity(self.shapes.width(begin) + SPARE_FIELDS);
         let mut place = begin;
         loop {
             let step = match self.shapes.predicted(place, self.scanner.rest()) {
@@ -93,7 +97,10 @@ impl<'a> FreeReader<'_, 'a> {
                 None => match self.member(place, values.is_empty())? {
                     Member::Known(step) => step,
                     Member::End => break,
-                    Member::Stranger(key) => return self.stranger(begin, place, values, key),
+                    Member::Stranger(key) => {
+                        *into = self.stranger(begin, place, values, key)?;
+                        return Ok(());
+                    }
                 },
             };
             self.push_value(step.value, &mut values)?;
@@ -101,7 +108,8 @@ impl<'a> FreeReader<'_, 'a> {
         }
         self.scanner.leave();
         let keys = self.shapes.keys(begin, place);
-        Ok(Value::Map(Map::of_shape(keys, values)))
+        *into = Value::Map(Map::of_interned_shape(keys, values));
+        Ok(())
     }
 
     /// A member that was not predicted.

@@ -114,7 +114,7 @@ impl KeyTextsCache {
         let address = Arc::as_ptr(keys);
         let Some(at) = self.seen.iter().position(|seen| seen.as_ptr() == address) else {
             // A map that nobody shares keys with cannot come again.
-            if Arc::strong_count(keys) > 1 {
+            if keys.is_interned() || Arc::strong_count(keys) > 1 {
                 let place = next_place(self.seen.len(), &mut self.next_seen, SEEN_MAX);
                 put(&mut self.seen, place, Arc::downgrade(keys));
             }

@@ -39,7 +39,7 @@ use crate::header::serve_headers;
 use bytes::Bytes;
 use config::JsonConverterConfig;
 use connect_api::data::{Schema, SchemaAndValue, SharedSlice, Value};
-use connect_api::{ConnectError, Converter, ConverterType, Result};
+use connect_api::{ConnectError, Converter, ConverterType, KafkaHeader, Result};
 use connect_config::Properties;
 use encoding::Decoded;
 use envelope::{EnvelopeReader, SchemaCache, Target};
@@ -104,7 +104,7 @@ impl JsonConverter {
         };
         let source = Bytes::from(content);
         let schema = self.parse_content(SharedSlice::whole(&source))?;
-        self.content = schema.map(|schema| Target::new(Some(schema), &self.options));
+        self.content = schema.map(|schema| Target::new(Some(schema.interned()), &self.options));
         Ok(())
     }
 
@@ -125,25 +125,33 @@ impl JsonConverter {
         Lenient { options, source }.schema(&node)
     }
 
-    fn read(&mut self, bytes: Option<SharedSlice<'_>>) -> Result<SchemaAndValue> {
+    /// Reads to where the data stay. After an error what is there is of no use.
+    fn read(
+        &mut self,
+        bytes: Option<SharedSlice<'_>>,
+        schema: &mut Option<Schema>,
+        value: &mut Value,
+    ) -> Result<()> {
         let Some(source) = bytes else {
-            return Ok(SchemaAndValue::NULL);
+            *schema = None;
+            *value = Value::Null;
+            return Ok(());
         };
         self.shapes.between_records();
         if self.schemas_enable
             && self.content.is_none()
-            && let Some(known) = self.envelope_reader().read_known(source)
+            && let Some(()) = self.envelope_reader().read_known(source, schema, value)
         {
-            return Ok(known);
+            return Ok(());
         }
         match encoding::decode(source.as_slice()).map_err(not_json)? {
-            Decoded::InPlace(text) => self.read_text(source, text),
+            Decoded::InPlace(text) => self.read_text(source, text, schema, value),
             Decoded::Recoded(text) => {
                 let owner = Bytes::from(text);
                 let source = SharedSlice::whole(&owner);
                 // SAFETY: these are the bytes of a `String`.
                 let text = unsafe { std::str::from_utf8_unchecked(source.as_slice()) };
-                self.read_text(source, text)
+                self.read_text(source, text, schema, value)
             }
         }
     }
@@ -157,25 +165,37 @@ impl JsonConverter {
     }
 
     /// `text` lies in `source`.
-    fn read_text<'a>(&mut self, source: SharedSlice<'a>, text: &'a str) -> Result<SchemaAndValue> {
+    fn read_text<'a>(
+        &mut self,
+        source: SharedSlice<'a>,
+        text: &'a str,
+        schema: &mut Option<Schema>,
+        value: &mut Value,
+    ) -> Result<()> {
         if !self.schemas_enable {
-            let value = self.read_free(source, text).map_err(not_json)?;
-            return Ok(SchemaAndValue {
-                schema: None,
-                value,
-            });
+            *schema = None;
+            return self.read_free(source, text, value).map_err(not_json);
         }
-        match &mut self.content {
+        let data = match &mut self.content {
             Some(content) => envelope::read_content(content, &self.options, source, text),
             None => self.envelope_reader().read(source, text),
-        }
+        }?;
+        *schema = data.schema;
+        *value = data.value;
+        Ok(())
     }
 
-    fn read_free<'a>(&mut self, source: SharedSlice<'a>, text: &'a str) -> Scan<Value> {
+    fn read_free<'a>(
+        &mut self,
+        source: SharedSlice<'a>,
+        text: &'a str,
+        value: &mut Value,
+    ) -> Scan<()> {
         let mut scanner = Scanner::new(text);
         scanner.skip_space();
         if scanner.at == text.len() {
-            return Ok(Value::Null);
+            *value = Value::Null;
+            return Ok(());
         }
         let first = scanner.peek();
         let mut reader = FreeReader {
@@ -183,9 +203,8 @@ impl JsonConverter {
             shapes: &mut self.shapes,
             source,
         };
-        let value = reader.value(Shapes::ROOT)?;
-        reader.scanner.end_of_document(first)?;
-        Ok(value)
+        reader.value(Shapes::ROOT, value)?;
+        reader.scanner.end_of_document(first)
     }
 
     /// Writes into `buffer`, which is cleared first; `false` when there is nothing to write.
@@ -274,7 +293,20 @@ impl Converter for JsonConverter {
         _topic: &str,
         bytes: Option<SharedSlice<'_>>,
     ) -> Result<SchemaAndValue> {
-        self.read(bytes)
+        let mut data = SchemaAndValue::NULL;
+        self.read(bytes, &mut data.schema, &mut data.value)?;
+        Ok(data)
+    }
+
+    fn to_connect_data_with_headers(
+        &mut self,
+        _topic: &str,
+        _headers: &[KafkaHeader],
+        bytes: Option<SharedSlice<'_>>,
+        schema: &mut Option<Schema>,
+        value: &mut Value,
+    ) -> Result<()> {
+        self.read(bytes, schema, value)
     }
 }
 

@@ -18,6 +18,8 @@ const NODES_MAX: usize = 4096;
 const FOLLOWERS_MAX: usize = 16;
 /// Members of an object that is learned.
 const DEPTH_MAX: usize = 512;
+/// Objects of one shape after which its keys are interned: a topic whose keys are data must not fill the pool.
+const INTERNED_AFTER: u32 = 1000;
 /// Objects without a known shape after which a full tree is cleared, in case the topic has changed.
 const STRANGERS_MAX: u32 = 1 << 16;
 
@@ -37,6 +39,8 @@ struct Node {
     likely: usize,
     /// The keys of the object that ends here, once one did.
     keys: Option<Arc<Keys>>,
+    /// How many did, up to [`INTERNED_AFTER`].
+    ended: u32,
     parent: Option<(Place, usize)>,
     depth: usize,
     /// How many members the last object had that began here.
@@ -166,21 +170,28 @@ impl Shapes {
 
     /// The keys of the object that began at `begin` and ends at `end`.
     #[inline]
-    pub(super) fn keys(&mut self, begin: Place, end: Place) -> Arc<Keys> {
-        if let Node {
-            keys: Some(keys),
-            depth,
-            ..
-        } = &self.nodes[end.0 as usize]
-        {
-            let (keys, depth) = (Arc::clone(keys), *depth);
-            self.nodes[begin.0 as usize].width = depth;
-            return keys;
+    pub(super) fn keys(&mut self, begin: Place, end: Place) -> &Arc<Keys> {
+        let node = &self.nodes[end.0 as usize];
+        if node.keys.is_none() || node.ended < INTERNED_AFTER {
+            self.learn_keys(end);
         }
-        let keys = Arc::new(Keys::new(self.keys_so_far(end)));
-        self.nodes[begin.0 as usize].width = keys.as_slice().len();
-        self.nodes[end.0 as usize].keys = Some(Arc::clone(&keys));
-        keys
+        self.nodes[begin.0 as usize].width = self.nodes[end.0 as usize].depth;
+        let keys = &self.nodes[end.0 as usize].keys;
+        keys.as_ref().expect("just learned")
+    }
+
+    #[inline(never)]
+    fn learn_keys(&mut self, end: Place) {
+        let node = &self.nodes[end.0 as usize];
+        let ended = node.ended + 1;
+        if node.keys.is_none() || ended == INTERNED_AFTER {
+            let keys = self.keys_so_far(end);
+            self.nodes[end.0 as usize].keys = Some(match ended {
+                INTERNED_AFTER => Keys::interned(keys),
+                _ => Arc::new(Keys::new(keys)),
+            });
+        }
+        self.nodes[end.0 as usize].ended = ended;
     }
 
     /// The keys of an object up to a place.
@@ -213,6 +224,7 @@ impl Node {
             followers: Vec::new(),
             likely: 0,
             keys: None,
+            ended: 0,
             parent,
             depth,
             width: 0,

@@ -31,6 +31,13 @@ impl<'v> Slot<'v> {
         }
     }
 
+    /// Null for now.
+    #[inline(always)]
+    pub(super) fn fill_null(self) -> &'v mut Value {
+        self.values.push(Value::Null);
+        self.values.last_mut().expect("just pushed")
+    }
+
     /// [`Self::fill`] with a text.
     ///
     /// A text has just been written in words; read again in vectors, as the compiler would have it, each read

@@ -13,7 +13,7 @@ use super::number::Number;
 use super::scan::{Scanner, SyntaxError, Text};
 use super::slot::Slot;
 use super::text::write_text;
-use connect_api::data::{Map, Schema, SharedSlice, Struct, Type, Value};
+use connect_api::data::{Map, SPARE_FIELDS, Schema, SharedSlice, Struct, Type, Value};
 use std::sync::Arc;
 
 /// The record is not what the plan expects, or is no JSON.
@@ -162,13 +162,20 @@ pub(super) struct TypedReader<'a> {
 }
 
 impl<'a> TypedReader<'a> {
-    /// The value at the position.
-    pub(super) fn value(&mut self, plan: &mut Plan) -> Fit<Value> {
-        if let Kind::Struct(plan) = &mut plan.kind
-            && self.scanner.peek() == b'{'
-        {
-            return self.structure(plan);
+    /// Reads the value at the position to where it stays.
+    #[inline]
+    pub(super) fn value(&mut self, plan: &mut Plan, into: &mut Value) -> Fit<()> {
+        match &mut plan.kind {
+            Kind::Struct(plan) if self.scanner.peek() == b'{' => self.structure(plan, into),
+            _ => {
+                *into = self.one_value(plan)?;
+                Ok(())
+            }
         }
+    }
+
+    #[inline(never)]
+    fn one_value(&mut self, plan: &mut Plan) -> Fit<Value> {
         let mut value = Vec::with_capacity(1);
         self.push_value(plan, &mut value)?;
         Ok(value.pop().unwrap_or_default())
@@ -207,7 +214,7 @@ impl<'a> TypedReader<'a> {
         let value = match &mut plan.kind {
             Kind::Int32 => Value::Int32(self.scanner.number()?.int_value()),
             Kind::Boolean => Value::Boolean(self.boolean()?),
-            Kind::Struct(plan) => self.structure(plan)?,
+            Kind::Struct(plan) => return self.structure(plan, Slot::new(values).fill_null()),
             Kind::Array(elements) => self.array(elements)?,
             Kind::Object(values) => self.object(values)?,
             Kind::Pairs(plans) => self.pairs(&mut plans.0, &mut plans.1)?,
@@ -294,9 +301,9 @@ impl<'a> TypedReader<'a> {
             first = false;
             self.open(b'[')?;
             self.element(true)?;
-            let key = self.value(keys)?;
+            let key = self.one_value(keys)?;
             self.element(false)?;
-            let value = self.value(values)?;
+            let value = self.one_value(values)?;
             map.insert(key, value);
             if self.scanner.next_element(false)? {
                 return Err(Misfit);
@@ -314,10 +321,10 @@ impl<'a> TypedReader<'a> {
         }
     }
 
-    fn structure(&mut self, plan: &mut StructPlan) -> Fit<Value> {
+    fn structure(&mut self, plan: &mut StructPlan, into: &mut Value) -> Fit<()> {
         self.open(b'{')?;
         let count = plan.members.len();
-        let mut values = Vec::with_capacity(count);
+        let mut values = Vec::with_capacity(count + SPARE_FIELDS);
         let mut before = None;
         let mut first = true;
         loop {
@@ -359,10 +366,8 @@ impl<'a> TypedReader<'a> {
                 }
             }
         }
-        Ok(Value::Struct(Struct::of_values(
-            plan.schema.clone(),
-            values,
-        )))
+        *into = Value::Struct(Struct::of_values(plan.schema.clone(), values));
+        Ok(())
     }
 
     /// Puts the value at the position in the place of a field that comes out of order.

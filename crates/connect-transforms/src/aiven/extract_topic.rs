@@ -5,9 +5,10 @@ use crate::operate::{Part, parse};
 use crate::plan::SchemaPlans;
 use crate::record_text::record_text;
 use connect_api::data::{Schema, Type, Value, java_text};
-use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
+use connect_api::{
+    ConnectError, ConnectRecord, Origin, Outcome, Result, TopicName, Transformation,
+};
 use connect_config::{ConfigDef, Importance, Key, Properties};
-use std::sync::Arc;
 
 const FIELD: Key<Option<String>> = Key::new("field.name");
 const SKIP: Key<bool> = Key::new("skip.missing.or.null");
@@ -32,7 +33,7 @@ pub(super) struct ExtractTopic {
     field: Option<String>,
     skip: bool,
     fields: SchemaPlans<Option<(usize, bool)>>,
-    last: Option<Arc<str>>,
+    last: Option<TopicName>,
 }
 
 impl ExtractTopic {

@@ -4,9 +4,10 @@ use super::json_path::{Found, JsonPath};
 use super::name_of;
 use crate::operate::{Part, parse};
 use connect_api::data::Value;
-use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
+use connect_api::{
+    ConnectError, ConnectRecord, Origin, Outcome, Result, TopicName, Transformation,
+};
 use connect_config::{ConfigDef, ConfigEnum, Importance, Key, Properties};
-use std::sync::Arc;
 
 const FIELD: Key<String> = Key::new("field");
 const FORMAT: Key<Format> = Key::new("field.format");
@@ -59,7 +60,7 @@ pub(super) struct ExtractTopic {
     from: From,
     skip: bool,
     /// The last text and its topic.
-    last: Option<Arc<str>>,
+    last: Option<TopicName>,
 }
 
 enum From {
@@ -182,7 +183,7 @@ impl Transformation for ExtractTopic {
             )));
         }
         let known = self.last.as_ref().filter(|last| ***last == *topic.as_str());
-        let topic: Arc<str> = match known {
+        let topic: TopicName = match known {
             Some(known) => known.clone(),
             None => topic.as_str().into(),
         };

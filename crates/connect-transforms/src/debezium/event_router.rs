@@ -17,10 +17,11 @@ use super::to_logical_topic_router::replaced;
 use connect_api::data::{
     Headers, Schema, SchemaAndValue, SchemaBuilder, Str, Struct, Type, Value, java_text,
 };
-use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
+use connect_api::{
+    ConnectError, ConnectRecord, Origin, Outcome, Result, TopicName, Transformation,
+};
 use connect_config::{ConfigDef, Properties};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Routes, and schemas of envelopes, that are remembered; when there are more, all are forgotten.
 const REMEMBERED_MAX: usize = 4096;
@@ -29,7 +30,7 @@ const REMEMBERED_MAX: usize = 4096;
 pub(super) struct EventRouter {
     config: Option<Config>,
     plans: Plans<EventPlan>,
-    topics: HashMap<Str, Arc<str>>,
+    topics: HashMap<Str, TopicName>,
     said: Said,
 }
 
@@ -185,11 +186,15 @@ fn text_of(value: &Value) -> Result<Option<Str>> {
 }
 
 /// The route through `RegexRouter`: a route that does not match as a whole is the topic itself.
-fn topic_of(topics: &mut HashMap<Str, Arc<str>>, config: &Config, route: Str) -> Result<Arc<str>> {
+fn topic_of(
+    topics: &mut HashMap<Str, TopicName>,
+    config: &Config,
+    route: Str,
+) -> Result<TopicName> {
     if let Some(topic) = topics.get(&route) {
         return Ok(topic.clone());
     }
-    let topic: Arc<str> = match replaced(&config.topic_regex, &route, &config.topic_replacement)? {
+    let topic: TopicName = match replaced(&config.topic_regex, &route, &config.topic_replacement)? {
         Some(topic) => topic.into(),
         None => route.as_str().into(),
     };

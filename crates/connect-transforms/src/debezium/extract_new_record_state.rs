@@ -13,9 +13,10 @@ use super::field_reference::{FieldReference, Found};
 use super::plans::{Planned, Plans, planned};
 use super::settings::{Check, Setting, Settings, config_def, java_trim};
 use connect_api::data::{Schema, SchemaAndValue, Str, Struct, Type, Value};
-use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
+use connect_api::{
+    ConnectError, ConnectRecord, Origin, Outcome, Result, TopicName, Transformation,
+};
 use connect_config::{ConfigDef, ConfigType, Importance, Properties};
-use std::sync::Arc;
 
 const MODES: &[&str] = &[
     "drop",
@@ -150,7 +151,7 @@ pub(super) struct ExtractNewRecordState {
     route_by_field: Option<String>,
     drop_fields: Option<DropByHeader>,
     /// Where the last record was routed to, so that equal topics share one text.
-    last_topic: Option<Arc<str>>,
+    last_topic: Option<TopicName>,
     plans: Plans<EnvelopePlan>,
 }
 

@@ -12,10 +12,11 @@ use super::name_adjuster::{MODES, NameAdjuster};
 use super::plans::{Planned, Plans, planned};
 use super::settings::{Check, Setting, Settings, config_def, java_trim};
 use connect_api::data::{Schema, SchemaBuilder, Str, Struct, Type, Value};
-use connect_api::{ConnectError, ConnectRecord, Origin, Outcome, Result, Transformation};
+use connect_api::{
+    ConnectError, ConnectRecord, Origin, Outcome, Result, TopicName, Transformation,
+};
 use connect_config::{ConfigDef, ConfigType, Importance, JavaRegex, Properties};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 macro_rules! settings {
     ($name:ident, $key_field:literal, [$($more:expr),*]) => {
@@ -132,18 +133,18 @@ pub(super) struct ToLogicalTopicRouter {
     config: Option<Config>,
     topics: Topics,
     /// The topic of the last record, and its place among the routes.
-    last: Option<(Arc<str>, usize)>,
+    last: Option<(TopicName, usize)>,
 }
 
 /// Routes by topic; `None` for a topic that stays.
 #[derive(Default)]
 struct Topics {
-    by_topic: HashMap<Arc<str>, usize>,
+    by_topic: HashMap<TopicName, usize>,
     routes: Vec<Option<Route>>,
 }
 
 impl Topics {
-    fn position(&mut self, config: &Config, topic: &Arc<str>) -> Result<usize> {
+    fn position(&mut self, config: &Config, topic: &TopicName) -> Result<usize> {
         if let Some(at) = self.by_topic.get(topic) {
             return Ok(*at);
         }
@@ -190,7 +191,7 @@ impl Checked {
 
 /// Where the records of one topic go.
 struct Route {
-    topic: Arc<str>,
+    topic: TopicName,
     /// What is added to keys, once a key was seen.
     identifier: Option<Str>,
     keys: Plans<Planned<Checked>>,
@@ -260,7 +261,7 @@ impl Transformation for ToLogicalTopicRouter {
             .as_ref()
             .expect("configured before the first record");
         let at = match &self.last {
-            Some((topic, at)) if Arc::ptr_eq(topic, &record.topic) => *at,
+            Some((topic, at)) if topic.ptr_eq(&record.topic) => *at,
             _ => {
                 let at = self.topics.position(config, &record.topic)?;
                 self.last = Some((record.topic.clone(), at));

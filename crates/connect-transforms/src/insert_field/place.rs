@@ -277,29 +277,41 @@ impl Node {
             shapes.known.len() - 1
         });
         let shape = &shapes.known[at].1;
-        let before = map.len();
+        let length = shape.keys.as_slice().len();
         let mut all = map.take_values();
-        all.reserve_exact(shape.keys.as_slice().len() - before);
-        all.resize_with(shape.keys.as_slice().len(), || Value::Null);
-        map.put_values(&shape.keys, all);
-        let all = map.values_mut();
+        all.reserve_exact(length - all.len());
+        let mut result = Ok(());
         for (entry, place) in entries.iter_mut().zip(&shape.places) {
             let Some(place) = place else { continue };
-            let slot = &mut all[*place];
+            let is_new = *place == all.len();
             match &mut entry.what {
-                What::Field(source, _) => *slot = inserted.value(*source, Value::Int64),
+                What::Field(source, _) if is_new => all.push(inserted.value(*source, Value::Int64)),
+                What::Field(source, _) => all[*place] = inserted.value(*source, Value::Int64),
                 What::Inside(node) => {
-                    if slot.is_null() {
-                        *slot = Value::Map(Map::new());
+                    if is_new {
+                        all.push(Value::Null);
                     }
-                    let Value::Map(inner) = slot else {
-                        return Err(no_place(&entry.name, slot.java_class()));
-                    };
-                    node.put_into_map(inner, inserted)?;
+                    result = node.put_inside(&entry.name, &mut all[*place], inserted);
+                    if result.is_err() {
+                        break;
+                    }
                 }
             }
         }
-        Ok(())
+        // Also what failed is a map of as many values as keys.
+        all.resize_with(length, || Value::Null);
+        map.put_values(&shape.keys, all);
+        result
+    }
+
+    fn put_inside(&mut self, name: &str, value: &mut Value, inserted: &Inserted<'_>) -> Result<()> {
+        if value.is_null() {
+            *value = Value::Map(Map::new());
+        }
+        match value {
+            Value::Map(inner) => self.put_into_map(inner, inserted),
+            other => Err(no_place(name, other.java_class())),
+        }
     }
 }
 

@@ -3,11 +3,10 @@
 //! Source: `org.apache.kafka.connect.transforms.predicates.TopicNameMatches` of Apache Kafka 4.3.1.
 
 use crate::operate::parse;
-use connect_api::{ConnectError, ConnectRecord, Predicate, Result};
+use connect_api::{ConnectError, ConnectRecord, Predicate, Result, TopicName};
 use connect_config::{
     ConfigDef, ConfigException, ConfigValueData, Importance, JavaRegex, Key, Properties, Validator,
 };
-use std::sync::Arc;
 
 const PATTERN: Key<JavaRegex> = Key::new("pattern");
 
@@ -31,7 +30,7 @@ pub fn config_def() -> ConfigDef {
 #[derive(Default)]
 pub struct TopicNameMatches {
     pattern: Option<JavaRegex>,
-    last: Option<(Arc<str>, bool)>,
+    last: Option<(TopicName, bool)>,
 }
 
 impl Predicate for TopicNameMatches {
@@ -47,7 +46,7 @@ impl Predicate for TopicNameMatches {
 
     fn test(&mut self, record: &ConnectRecord) -> Result<bool> {
         if let Some((topic, matches)) = &self.last
-            && Arc::ptr_eq(topic, &record.topic)
+            && topic.ptr_eq(&record.topic)
         {
             return Ok(*matches);
         }

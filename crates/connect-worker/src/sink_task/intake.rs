@@ -10,7 +10,7 @@ use crate::sink_batch::SinkBatch;
 use crate::task::Target;
 use crate::transforms::{Batch, SinkTransforms};
 use bytes::Bytes;
-use connect_api::{ConnectError, Result, TimestampType, TopicPartition};
+use connect_api::{ConnectError, Result, TimestampType, TopicName, TopicPartition};
 use kafka_client::consumer::{self, PartitionRecords, RecordView, Records};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Intake {
 
 /// Where a consumed record stands.
 struct Place<'a> {
-    topic: &'a Arc<str>,
+    topic: &'a TopicName,
     partition: i32,
     payload: &'a Bytes,
     timestamp_type: TimestampType,
@@ -67,7 +67,9 @@ impl Intake {
         target: &mut Target,
     ) -> Result<Batch> {
         for fetched in fetched {
-            let (topic, partition) = (&fetched.topic, fetched.partition);
+            // Once for all its records, which then need not count it.
+            let topic = &TopicName::interned(&fetched.topic);
+            let partition = fetched.partition;
             for piece in fetched.pieces() {
                 let timestamp_type = match piece.batch().timestamp_type() {
                     consumer::TimestampType::CreateTime => TimestampType::CreateTime,

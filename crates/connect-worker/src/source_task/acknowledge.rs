@@ -116,7 +116,7 @@ impl SourceLoop {
                 .as_ref()
                 .ok()
                 .map(|written| RecordMetadata {
-                    topic: acknowledged.topic.clone(),
+                    topic: acknowledged.topic.clone().into(),
                     partition: acknowledged.partition,
                     offset: written.base_offset.map_or(-1, |base| base + index as i64),
                     timestamp: written.log_append_time_ms.or(record.timestamp),

@@ -10,7 +10,8 @@ use connect_api::data::{Map, Schema, Value};
 use connect_api::{
     ConfigData, ConfigProvider, ConnectError, ConnectRecord, Offsets, Plugin, RecordMetadata,
     Result, SinkConnector, SinkRecord, SinkTask, SinkTaskContext, SourceConnector, SourceOffset,
-    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, TopicPartition, async_trait,
+    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, TopicName, TopicPartition,
+    async_trait,
 };
 use connect_config::{ConfigDef, Properties};
 use std::collections::{BTreeMap, VecDeque};
@@ -244,7 +245,7 @@ impl SinkConnector for ScriptedSink {
 struct ScriptedSourceTask {
     context: Option<Arc<dyn SourceTaskContext>>,
     shared: Option<Arc<Shared>>,
-    topic: Arc<str>,
+    topic: TopicName,
     position: i64,
 }
 

@@ -5,21 +5,20 @@
 use crate::cli::TransformArgs;
 use connect_api::data::{SchemaAndValue, SharedSlice};
 use connect_api::{
-    ConnectRecord, Converter, ConverterType, SinkRecord, SourceRecord, TimestampType,
+    ConnectRecord, Converter, ConverterType, SinkRecord, SourceRecord, TimestampType, TopicName,
 };
 use connect_config::Properties;
 use connect_envelope::{Record, read_record};
 use connect_worker::Plugins;
 use connect_worker::plugins::AnyConnector;
 use serde_json::Value as Json;
-use std::sync::Arc;
 
 /// The topic of records when nothing names one.
 const TOPIC: &str = "topic";
 
 /// Reads lines one by one.
 pub struct LineReader {
-    topic: Arc<str>,
+    topic: TopicName,
     kind: Kind,
     key: Option<Named>,
     value: Option<Named>,
@@ -165,7 +164,7 @@ impl Named {
 }
 
 /// The topic that the connector reads or writes, as far as its configuration says it.
-fn topic_of(args: &TransformArgs, config: &Properties) -> Arc<str> {
+fn topic_of(args: &TransformArgs, config: &Properties) -> TopicName {
     let first = |key| {
         let topics: &str = config.get(key)?;
         topics

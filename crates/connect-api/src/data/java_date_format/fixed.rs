@@ -64,33 +64,45 @@ impl Template {
         out.extend_from_slice(&self.text);
         let text = &mut out[start..];
         for (at, kind) in &self.digits {
-            let two = |number: u16| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-            let number = match kind {
+            let Some(place) = text.get_mut(*at..) else {
+                continue;
+            };
+            match kind {
                 Digits::Year => {
                     let year = time.date.year as u16;
-                    if let Some(place) = text.get_mut(*at..*at + 4) {
-                        place[..2].copy_from_slice(&two(year / 100));
-                        place[2..].copy_from_slice(&two(year % 100));
-                    }
-                    continue;
+                    put(place, TWO_DIGITS[usize::from(year / 100)]);
+                    put(&mut place[2..], TWO_DIGITS[usize::from(year % 100)]);
                 }
+                Digits::Month => put(place, TWO_DIGITS[usize::from(time.date.month)]),
+                Digits::Day => put(place, TWO_DIGITS[usize::from(time.date.day)]),
+                Digits::Hour => put(place, TWO_DIGITS[usize::from(time.hour)]),
+                Digits::Minute => put(place, TWO_DIGITS[usize::from(time.minute)]),
+                Digits::Second => put(place, TWO_DIGITS[usize::from(time.second)]),
                 Digits::Millisecond => {
                     let ms = time.millisecond;
-                    if let Some(place) = text.get_mut(*at..*at + 3) {
-                        place[0] = b'0' + (ms / 100) as u8;
-                        place[1..].copy_from_slice(&two(ms % 100));
-                    }
-                    continue;
+                    put(place, [b'0' + (ms / 100) as u8]);
+                    put(&mut place[1..], TWO_DIGITS[usize::from(ms % 100)]);
                 }
-                Digits::Month => time.date.month,
-                Digits::Day => time.date.day,
-                Digits::Hour => time.hour,
-                Digits::Minute => time.minute,
-                Digits::Second => time.second,
-            };
-            if let Some(place) = text.get_mut(*at..*at + 2) {
-                place.copy_from_slice(&two(number.into()));
             }
         }
     }
 }
+
+/// Digits over the zeros at the front.
+#[inline(always)]
+fn put<const N: usize>(place: &mut [u8], digits: [u8; N]) {
+    if let Some(place) = place.first_chunk_mut() {
+        *place = digits;
+    }
+}
+
+/// 00 to 99.
+const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut all = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        all[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    all
+};
