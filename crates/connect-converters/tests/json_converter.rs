@@ -303,11 +303,19 @@ fn settings_stand_in_javas_order() {
     assert_eq!(names, expected);
 }
 
-/// Texts and keys that are kept must not keep what was fetched.
+/// Texts and keys that are kept must not keep what was fetched, and short values do not either.
 #[test]
-fn only_values_keep_the_buffer() {
+fn only_long_values_keep_the_buffer() {
     let mut converter = converter(&[("schemas.enable", "false")]);
     let bytes = Bytes::from(br#"{"a":"text","nested":{"b":1}}"#.to_vec());
+    let data = converter
+        .to_connect_data("t", Some(SharedSlice::whole(&bytes)))
+        .unwrap();
+    assert!(bytes.is_unique());
+    drop(data);
+    let bytes = Bytes::from(
+        br#"{"a":"a text that does not fit into the value","nested":{"b":1}}"#.to_vec(),
+    );
     let data = converter
         .to_connect_data("t", Some(SharedSlice::whole(&bytes)))
         .unwrap();

@@ -50,7 +50,7 @@ fn put_unsigned(out: &mut [u8], mut at: usize, mut rest: u64) -> usize {
 }
 
 /// Takes a 32-bit varint off the front. `None` when the bytes end too early or it is too long.
-#[inline]
+#[inline(always)]
 pub(crate) fn take_varint(from: &mut &[u8]) -> Option<i32> {
     let (&first, rest) = from.split_first()?;
     if first < 0x80 {
@@ -62,7 +62,7 @@ pub(crate) fn take_varint(from: &mut &[u8]) -> Option<i32> {
     Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn take_varlong(from: &mut &[u8]) -> Option<i64> {
     let (&first, rest) = from.split_first()?;
     if first < 0x80 {
@@ -75,7 +75,7 @@ pub(crate) fn take_varlong(from: &mut &[u8]) -> Option<i64> {
 }
 
 /// More than one byte.
-#[inline]
+#[inline(always)]
 fn take_long<const BYTES_MAX: usize>(from: &mut &[u8]) -> Option<u64> {
     // Mostly two: lengths of 64 bytes to 8 KiB.
     if let [first, second @ 0..0x80, rest @ ..] = *from {

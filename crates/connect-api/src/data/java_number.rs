@@ -1,14 +1,10 @@
 //! Numbers as Java prints them.
 //!
-//! Lives here: `Double.toString` and `Float.toString` as Java 19 and later define them, and integers.
+//! Lives here: `Double.toString` and `Float.toString` as Java 19 and later define them.
 //! Never here: allocation. Called per record by converters and sinks.
 
+use super::append::append_integer;
 use std::io::Write;
-
-/// The text of `Integer.toString` and its kin.
-pub fn append_integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
 
 /// The text of `Double.toString`: the shortest digits that identify the number, plain from 10^-3 to 10^7,
 /// else scientific (`1.0E10`, `1.0E-4`); `NaN`, `Infinity`, `-Infinity`.
@@ -34,48 +30,36 @@ pub fn append_double(number: f64, out: &mut Vec<u8>) {
 /// number, its digits are the shortest that identify it, and there are no others as short.
 #[inline]
 fn append_short(number: f64, out: &mut Vec<u8>) -> bool {
-    let size = number.abs();
-    for (digits, power) in [(1, 10u32), (2, 100), (3, 1000), (4, 10_000)] {
-        let scaled = size * f64::from(power);
-        // Less than 10^11, so exact as an integer and as a double.
-        let rounded = (scaled + 0.5) as u64;
-        let near = (scaled - rounded as f64).abs() < 1e-4;
-        if near && rounded as f64 / f64::from(power) == size {
-            append_decimal(number < 0.0, rounded, power, digits, out);
-            return true;
-        }
-    }
-    false
+    append_rounded::<1, 10>(number, out)
+        || append_rounded::<2, 100>(number, out)
+        || append_rounded::<3, 1000>(number, out)
+        || append_rounded::<4, 10_000>(number, out)
 }
 
-/// `unscaled / power`, where `power` is 10 to the number of `digits`.
-#[inline]
-fn append_decimal(negative: bool, unscaled: u64, power: u32, digits: usize, out: &mut Vec<u8>) {
-    // From the end: the fraction, the point, at most seven digits, the sign.
-    let mut text = [b'0'; 16];
-    let mut at = text.len();
-    let mut fraction = (unscaled % u64::from(power)) as u32;
-    for _ in 0..digits {
-        at -= 1;
-        text[at] = b'0' + (fraction % 10) as u8;
-        fraction /= 10;
+/// The number with so many digits behind the point, at most four; `POWER` is 10 to the number of them.
+#[inline(always)]
+fn append_rounded<const DIGITS: usize, const POWER: u32>(number: f64, out: &mut Vec<u8>) -> bool {
+    let size = number.abs();
+    let scaled = size * f64::from(POWER);
+    // Less than 10^11, so exact as an integer and as a double.
+    let rounded = (scaled + 0.5) as u64;
+    let near = (scaled - rounded as f64).abs() < 1e-4;
+    if !near || rounded as f64 / f64::from(POWER) != size {
+        return false;
     }
-    at -= 1;
-    text[at] = b'.';
-    let mut whole = (unscaled / u64::from(power)) as u32;
-    loop {
-        at -= 1;
-        text[at] = b'0' + (whole % 10) as u8;
-        whole /= 10;
-        if whole == 0 {
-            break;
-        }
+    if number < 0.0 {
+        out.push(b'-');
     }
-    if negative {
-        at -= 1;
-        text[at] = b'-';
+    append_integer((rounded / u64::from(POWER)) as i64, out);
+    let fraction = (rounded % u64::from(POWER)) as u32;
+    let digit = |power: u32| b'0' + (fraction / power % 10) as u8;
+    match DIGITS {
+        1 => out.extend_from_slice(&[b'.', digit(1)]),
+        2 => out.extend_from_slice(&[b'.', digit(10), digit(1)]),
+        3 => out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]),
+        _ => out.extend_from_slice(&[b'.', digit(1000), digit(100), digit(10), digit(1)]),
     }
-    out.extend_from_slice(&text[at..]);
+    true
 }
 
 /// The text of `Float.toString`. As [`append_double`], with the digits that identify a 32-bit float.
@@ -141,7 +125,7 @@ fn append_scientific(shortest: &str, out: &mut Vec<u8>) {
     out.push(b'.');
     out.extend_from_slice(if digits.len() > 1 { &digits[1..] } else { b"0" });
     out.push(b'E');
-    append_integer(exponent + point_after_first, out);
+    append_integer((exponent + point_after_first).into(), out);
 }
 
 /// The closest number of two digits.

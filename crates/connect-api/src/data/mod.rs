@@ -4,6 +4,7 @@
 //! builder, [`Headers`].
 //! Never here: bytes on a topic (converters), Kafka's wire.
 
+mod append;
 pub mod calendar;
 mod decimal;
 mod digits;
@@ -26,6 +27,7 @@ mod validate;
 mod value;
 pub mod values;
 
+pub use append::{append_few, append_integer};
 pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
 pub use java_text::{append_java_text, java_text};

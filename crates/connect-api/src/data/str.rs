@@ -1,5 +1,6 @@
 //! Text that is a slice of a shared buffer, or so short that it needs none.
 
+use super::append::append_few;
 use bytes::Bytes;
 use std::borrow::Borrow;
 use std::fmt;
@@ -94,6 +95,15 @@ impl Str {
     pub(super) fn inline_ascii(bytes: &[u8]) -> Option<Self> {
         let text = Inline::new(bytes)?;
         text.is_ascii().then_some(Self(Repr::Inline(text)))
+    }
+
+    /// Appends the text.
+    #[inline]
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match &self.0 {
+            Repr::Shared(bytes) => append_few(bytes, out),
+            Repr::Inline(text) => text.append_to(out),
+        }
     }
 
     /// The bytes, sharing the buffer. Those of a short text that lies in the value are copied.

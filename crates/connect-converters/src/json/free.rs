@@ -94,6 +94,7 @@ impl<'a> FreeReader<'_, 'a> {
                     self.scanner.step_over(length);
                     step
                 }
+                None if self.scanner.peek() == b'}' => break,
                 None => match self.member(place, values.is_empty())? {
                     Member::Known(step) => step,
                     Member::End => break,

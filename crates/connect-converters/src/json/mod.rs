@@ -16,7 +16,6 @@ mod encoding;
 mod envelope;
 mod fragment;
 mod free;
-mod integer;
 mod key_texts;
 mod lead;
 mod lenient;

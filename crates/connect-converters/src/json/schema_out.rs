@@ -3,11 +3,10 @@
 //! Lives here: [`Schema`] to JSON.
 //! Source: `JsonConverter.asJsonSchema` of Apache Kafka 4.3.1.
 
-use super::integer::append_integer;
 use super::text::write_text;
 use super::write::{Plan, Writer};
 use connect_api::Result;
-use connect_api::data::{Schema, Type};
+use connect_api::data::{Schema, Type, append_integer};
 
 impl Writer<'_> {
     /// Appends a schema; `null` where there is none. `field`: the name of the struct's field that has it.

@@ -6,13 +6,12 @@
 //! Source: `JsonConverter.convertToJson` of Apache Kafka 4.3.1.
 
 use super::fragment::Fragment;
-use super::integer::append_integer;
 use super::key_texts::{KeyTexts, KeyTextsCache, Shape};
 use super::lenient::{DAY_MS, Logical, logical_name};
 use super::text::write_text;
 use super::{DecimalFormat, Options, base64};
 use connect_api::data::java_number::{append_double, append_float};
-use connect_api::data::{Map, Schema, Struct, Type, Value, logical};
+use connect_api::data::{Map, Schema, Struct, Type, Value, append_integer, logical};
 use connect_api::{ConnectError, Result};
 use std::io::Write;
 

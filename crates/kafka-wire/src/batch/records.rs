@@ -145,7 +145,7 @@ pub struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// `None`: the record's bytes do not hold what a record holds.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> Option<RecordView<'a>> {
         let length = usize::try_from(take_varint(&mut self.rest)?).ok()?;
         // One check for the whole record; below, only its own slice is looked at.
@@ -185,7 +185,8 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<RecordView<'a>, WireError>;
 
-    #[inline]
+    // A view is ten words, which would else be written and read again for each record.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.index == self.count {
             if self.rest.is_empty() {
@@ -210,7 +211,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 /// A length, -1 for null, then the bytes.
-#[inline]
+#[inline(always)]
 #[expect(
     clippy::option_option,
     reason = "outer: the bytes are broken; inner: the field is null"
@@ -257,7 +258,7 @@ impl<'a> Headers<'a> {
         self.remaining == 0
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(mut from: &'a [u8]) -> Option<Headers<'a>> {
         let count = take_varint(&mut from)?;
         // A header has at least two bytes; without headers nothing may follow.

@@ -57,6 +57,19 @@ impl Inline {
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), length) }
     }
 
+    /// Appends the bytes: all words, of which only the text counts.
+    #[inline]
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        out.reserve(size_of::<Self>());
+        let written = out.len();
+        // SAFETY: there is room for three words, and the bytes that count were just written.
+        unsafe {
+            let to = out.as_mut_ptr().add(written);
+            to.cast::<[u64; 3]>().write_unaligned(self.0);
+            out.set_len(written + self.as_bytes().len());
+        }
+    }
+
     #[inline]
     pub fn is_ascii(&self) -> bool {
         // The length is less than 128.
@@ -91,6 +104,9 @@ mod tests {
             assert_eq!(made.is_some(), length <= LENGTH_MAX);
             let Some(made) = made else { continue };
             assert_eq!(made.as_bytes(), bytes);
+            let mut out = vec![7];
+            made.append_to(&mut out);
+            assert_eq!(out[1..], *bytes);
             assert_eq!(made.is_ascii(), bytes.is_ascii(), "of {length}");
         }
     }

@@ -1,7 +1,8 @@
-//! Whole numbers as text, written where they stay.
+//! Few bytes at the end of many: whole numbers as text, written where they stay, and short texts.
 //!
-//! Lives here: the digits of an `i64`. `itoa` makes them in a buffer of its own, and the copy waits for them.
-//! Never here: anything but ten digits and a sign.
+//! Lives here: the digits of an `i64`, which `itoa` would make in a buffer of its own, so that the copy waits for them;
+//! copies of up to 32 bytes without a call.
+//! Never here: what the bytes say.
 
 const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
     2021222324252627282930313233343536373839\
@@ -12,9 +13,57 @@ const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 /// The longest: `-9223372036854775808`.
 const LENGTH_MAX: usize = 20;
 
-/// Appends the digits of a number.
+/// Bytes that [`append_few`] copies at most.
+const FEW: usize = 32;
+
+/// Appends bytes that are mostly few.
 #[inline]
-pub(super) fn append_integer(number: i64, out: &mut Vec<u8>) {
+pub fn append_few(bytes: &[u8], out: &mut Vec<u8>) {
+    let length = bytes.len();
+    if length > FEW {
+        out.extend_from_slice(bytes);
+        return;
+    }
+    out.reserve(FEW);
+    let written = out.len();
+    // SAFETY: there is room for `length` bytes, which each way writes from `bytes`: two copies that overlap take in any
+    // length between one and two copies.
+    unsafe {
+        let to = out.as_mut_ptr().add(written);
+        match length {
+            0 => {}
+            1..4 => {
+                to.write(bytes[0]);
+                to.add(length / 2).write(bytes[length / 2]);
+                to.add(length - 1).write(bytes[length - 1]);
+            }
+            4..8 => copy_ends::<4>(bytes, to),
+            8..16 => copy_ends::<8>(bytes, to),
+            _ => copy_ends::<16>(bytes, to),
+        }
+        out.set_len(written + length);
+    }
+}
+
+/// # Safety
+/// There must be room for `bytes`, which are `N` at least and twice as many at most.
+#[inline(always)]
+unsafe fn copy_ends<const N: usize>(bytes: &[u8], to: *mut u8) {
+    debug_assert!((N..=2 * N).contains(&bytes.len()));
+    let last = bytes.len() - N;
+    // SAFETY: as the caller promised.
+    unsafe {
+        let from = bytes.as_ptr();
+        let first = from.cast::<[u8; N]>().read();
+        let second = from.add(last).cast::<[u8; N]>().read();
+        to.cast::<[u8; N]>().write(first);
+        to.add(last).cast::<[u8; N]>().write(second);
+    }
+}
+
+/// Appends the digits of a number: the text of `Long.toString` and its kin.
+#[inline]
+pub fn append_integer(number: i64, out: &mut Vec<u8>) {
     out.reserve(LENGTH_MAX);
     let written = out.len();
     let sign = usize::from(number < 0);
@@ -72,6 +121,17 @@ unsafe fn write_pair(pair: usize, to: *mut u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_bytes_and_many_are_copied() {
+        let bytes: Vec<u8> = (1..=100).collect();
+        for length in 0..=100 {
+            let mut out = vec![7];
+            append_few(&bytes[..length], &mut out);
+            assert_eq!(out[0], 7);
+            assert_eq!(out[1..], bytes[..length]);
+        }
+    }
 
     #[test]
     fn prints_as_rust_does() {
