@@ -106,7 +106,7 @@ impl Str {
     ///
     /// Lives for ever, as long as it is at most 1 KiB and there are fewer than 4096.
     pub fn interned(text: &str) -> Str {
-        if let Some(text) = Str::inline(text) {
+        if let Some(text) = Str::short(text) {
             return text;
         }
         if text.len() > TEXT_BYTES_MAX {

@@ -3,6 +3,7 @@
 //! Lives elsewhere: how maps hold keys that count nothing (`shape.rs`), the pool of them (`intern.rs`).
 
 use super::Value;
+use super::field_values::FieldValues;
 use super::shape::Shape;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -15,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Default)]
 pub struct Map {
     keys: Shape,
-    values: Vec<Value>,
+    values: FieldValues,
 }
 
 /// The keys of a map, each once, in order. Make it once, share it among maps of the same shape.
@@ -104,7 +105,7 @@ impl Map {
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
             keys: Arc::new(Keys::new(Vec::with_capacity(capacity))).into(),
-            values: Vec::with_capacity(capacity),
+            values: Vec::with_capacity(capacity).into(),
         }
     }
 
@@ -113,8 +114,10 @@ impl Map {
     /// Panics: when there are not as many values as keys.
     pub fn of_shape(keys: Arc<Keys>, values: Vec<Value>) -> Self {
         assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
-        let keys = keys.into();
-        Self { keys, values }
+        Self {
+            keys: keys.into(),
+            values: values.into(),
+        }
     }
 
     /// The same; keys that are interned are not even counted.
@@ -122,8 +125,10 @@ impl Map {
     /// Panics: when there are not as many values as keys.
     pub fn of_interned_shape(keys: &Arc<Keys>, values: Vec<Value>) -> Self {
         assert_eq!(keys.keys.len(), values.len(), "as many values as keys");
-        let keys = Shape::of(keys);
-        Self { keys, values }
+        Self {
+            keys: Shape::of(keys),
+            values: values.into(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -154,7 +159,7 @@ impl Map {
 
     /// Takes the values out, for a plan that puts others in by [`Self::put_values`]. Until then the map is hollow.
     pub fn take_values(&mut self) -> Vec<Value> {
-        std::mem::take(&mut self.values)
+        std::mem::take(&mut *self.values)
     }
 
     /// Keys and values in place of what there is.
@@ -166,16 +171,16 @@ impl Map {
         if !Arc::ptr_eq(self.keys.arc(), keys) {
             self.keys = Shape::of(keys);
         }
-        self.values = values;
+        *self.values = values;
     }
 
     /// Keys and values, to be put together again by [`Map::of_shape`].
     pub fn into_parts(self) -> (Arc<Keys>, Vec<Value>) {
-        (self.keys.arc().clone(), self.values)
+        (self.keys.arc().clone(), self.values.into_vec())
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Value, &Value)> {
-        self.keys.keys.iter().zip(&self.values)
+        self.keys.keys.iter().zip(&*self.values)
     }
 
     pub fn get(&self, key: &Value) -> Option<&Value> {

@@ -8,6 +8,7 @@ mod append;
 pub mod calendar;
 mod decimal;
 mod digits;
+mod field_values;
 mod header;
 mod intern;
 pub mod java_date_format;

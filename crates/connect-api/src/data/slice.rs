@@ -48,7 +48,7 @@ impl<'a> SharedSlice<'a> {
     #[inline]
     pub fn share_str(&self, part: &str) -> Str {
         // Counting a reference, and giving it back later, costs more than such a copy.
-        if let Some(text) = Str::inline(part) {
+        if let Some(text) = Str::short(part) {
             return text;
         }
         let bytes = self.owner.slice_ref(part.as_bytes());

@@ -84,9 +84,9 @@ impl Str {
         }
     }
 
-    /// The text in the value itself; `None` when it is too long.
+    /// A copy in the value itself, which takes no allocation; `None` when it has more than 23 bytes.
     #[inline]
-    pub(super) fn inline(text: &str) -> Option<Self> {
+    pub fn short(text: &str) -> Option<Self> {
         Some(Self(Repr::Inline(Inline::new(text.as_bytes())?)))
     }
 
@@ -95,6 +95,12 @@ impl Str {
     pub(super) fn inline_ascii(bytes: &[u8]) -> Option<Self> {
         let text = Inline::new(bytes)?;
         text.is_ascii().then_some(Self(Repr::Inline(text)))
+    }
+
+    /// Whether it counts a reference to a buffer.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.0, Repr::Shared(_))
     }
 
     /// Appends the text.
@@ -191,14 +197,14 @@ impl AsRef<str> for Str {
 
 impl From<String> for Str {
     fn from(text: String) -> Self {
-        Self::inline(&text).unwrap_or_else(|| Self(Repr::Shared(Bytes::from(text))))
+        Self::short(&text).unwrap_or_else(|| Self(Repr::Shared(Bytes::from(text))))
     }
 }
 
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
         let shared = || Self(Repr::Shared(Bytes::copy_from_slice(text.as_bytes())));
-        Self::inline(text).unwrap_or_else(shared)
+        Self::short(text).unwrap_or_else(shared)
     }
 }
 

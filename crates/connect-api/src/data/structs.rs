@@ -1,5 +1,6 @@
 //! Values of the fields that a STRUCT schema names.
 
+use super::field_values::FieldValues;
 use super::{Schema, Type, Value};
 use crate::{ConnectError, Result};
 use std::fmt;
@@ -8,7 +9,7 @@ use std::fmt;
 #[derive(Clone)]
 pub struct Struct {
     schema: Schema,
-    values: Vec<Value>,
+    values: FieldValues,
 }
 
 impl Struct {
@@ -19,7 +20,7 @@ impl Struct {
         if schema.schema_type() != Type::Struct {
             return Err(ConnectError::data(format!("Not a struct schema: {schema}")));
         }
-        let values = vec![Value::Null; schema.fields().len()];
+        let values = vec![Value::Null; schema.fields().len()].into();
         Ok(Self { schema, values })
     }
 
@@ -32,7 +33,10 @@ impl Struct {
             values.len(),
             "as many values as fields"
         );
-        Self { schema, values }
+        Self {
+            schema,
+            values: values.into(),
+        }
     }
 
     pub fn schema(&self) -> &Schema {
@@ -63,7 +67,7 @@ impl Struct {
 
     /// Takes the values out, for a plan that puts others in by [`Self::put_values`]. Until then the struct is hollow.
     pub fn take_values(&mut self) -> Vec<Value> {
-        std::mem::take(&mut self.values)
+        std::mem::take(&mut *self.values)
     }
 
     /// Schema and values in place of what there is. For plans; the caller keeps the values valid.
@@ -74,7 +78,7 @@ impl Struct {
     }
 
     pub fn into_values(self) -> Vec<Value> {
-        self.values
+        self.values.into_vec()
     }
 
     /// The value of a field; the field's default when none was put.
@@ -120,7 +124,7 @@ impl Struct {
 
     /// Whether every field's value is valid for its schema; null passes where the field has a default.
     pub fn validate(&self) -> Result<()> {
-        for (field, value) in self.schema.fields().iter().zip(&self.values) {
+        for (field, value) in self.schema.fields().iter().zip(&*self.values) {
             if value.is_null()
                 && (field.schema.is_optional() || field.schema.default_value().is_some())
             {
@@ -148,7 +152,7 @@ impl Eq for Struct {}
 
 impl fmt::Debug for Struct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = self.schema.fields().iter().zip(&self.values);
+        let fields = self.schema.fields().iter().zip(&*self.values);
         f.debug_map()
             .entries(fields.map(|(field, value)| (&field.name, value)))
             .finish()

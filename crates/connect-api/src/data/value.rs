@@ -36,6 +36,28 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// Whether dropping it does something.
+    #[inline]
+    pub(super) fn owns_something(&self) -> bool {
+        match self {
+            Value::String(text) => text.is_shared(),
+            Value::Bytes(_)
+            | Value::Array(_)
+            | Value::Map(_)
+            | Value::Struct(_)
+            | Value::Decimal(_) => true,
+            Value::Null
+            | Value::Boolean(_)
+            | Value::Int8(_)
+            | Value::Int16(_)
+            | Value::Int32(_)
+            | Value::Int64(_)
+            | Value::Float32(_)
+            | Value::Float64(_)
+            | Value::Timestamp(_) => false,
+        }
+    }
+
     /// A text of the program itself; costs no allocation.
     pub const fn text(text: &'static str) -> Self {
         Value::String(Str::from_static(text))

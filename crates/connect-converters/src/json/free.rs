@@ -48,7 +48,7 @@ impl<'a> FreeReader<'_, 'a> {
         match self.scanner.peek() {
             b'"' => {
                 let text = self.scanner.string()?;
-                Slot::new(values).fill_text(shared(self.source, text));
+                Slot::new(values).fill_text(self.source, text);
             }
             b'-' | b'0'..=b'9' => {
                 let number = self.scanner.number()?;

@@ -3,7 +3,8 @@
 //! Lives here: [`Slot`], for which the room is there before the value is, so that no value is moved.
 //! Never here: what the value is.
 
-use connect_api::data::{Str, Value};
+use super::scan::Text;
+use connect_api::data::{SharedSlice, Str, Value};
 use std::mem::ManuallyDrop;
 
 const TEXT_WORDS: usize = 4;
@@ -38,12 +39,22 @@ impl<'v> Slot<'v> {
         self.values.last_mut().expect("just pushed")
     }
 
-    /// [`Self::fill`] with a text.
-    ///
+    /// [`Self::fill`] with a text that lies in `source` if it is borrowed.
+    #[inline(always)]
+    pub(super) fn fill_text(self, source: SharedSlice<'_>, text: Text<'_>) {
+        match text {
+            Text::Borrowed(text) => match Str::short(text) {
+                Some(text) => self.fill(Value::String(text)),
+                None => self.fill_long(source.share_str(text)),
+            },
+            Text::Owned(text) => self.fill(Value::String(text.into())),
+        }
+    }
+
     /// A text has just been written in words; read again in vectors, as the compiler would have it, each read
     /// waits until the words have reached the cache.
     #[inline(always)]
-    pub(super) fn fill_text(self, text: Str) {
+    fn fill_long(self, text: Str) {
         let text = ManuallyDrop::new(text);
         let words: *const [usize; TEXT_WORDS] = (&raw const text).cast();
         // SAFETY: a text is that many initialized words, and it is not dropped where it came from.

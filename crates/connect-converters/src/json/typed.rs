@@ -190,7 +190,7 @@ impl<'a> TypedReader<'a> {
         match &plan.kind {
             Kind::String => {
                 let text = self.text()?;
-                Slot::new(values).fill_text(shared(self.source, text));
+                Slot::new(values).fill_text(self.source, text);
             }
             Kind::Int64 => {
                 let number = self.scanner.number()?.long_value();
