@@ -159,7 +159,8 @@ impl Worker {
     /// `Started`, it is only checked, and waits for [`Self::set_target`].
     ///
     /// Fails: with every bad key at once, or with what the connector said when it started. Nothing of it
-    /// runs then. A task that fails later does not show here: its state says so.
+    /// runs then. What will be started again is no failure of this: a connector whose error may pass
+    /// (`millstream.restart.on`), and a task that fails later. Their states say so.
     pub async fn start_connector(
         &mut self,
         properties: Properties,
@@ -198,19 +199,25 @@ impl Worker {
             tasks: Vec::new(),
         };
         self.connectors.insert(name.clone(), running);
-        let result = self.set_target(&name, target).await;
-        if let Err(error) = &result {
-            // Some of its tasks may run, when the last ones could not be made.
-            let tasks = std::mem::take(&mut self.known(&name).tasks);
-            self.stop_tasks(tasks).await;
-            self.stop_connector(&name).await;
-            self.connectors.remove(&name);
-            // Nothing of it is left that could be started again.
-            let reason = "it was refused when it was to be started".to_string();
-            let state = State::failed(error, Restart::No { reason });
-            self.parts.listener.connector_changed(&name, state);
+        let Err(error) = self.set_target(&name, target).await else {
+            return Ok(());
+        };
+        // Some of its tasks may run, when the last ones could not be made.
+        let tasks = std::mem::take(&mut self.known(&name).tasks);
+        self.stop_tasks(tasks).await;
+        let restart = self.restart_of_connector(&name, &error);
+        if let Restart::At { .. } = restart {
+            self.known(&name).life = Life::Failed;
+            self.say_connector_failed(&name, &error, restart);
+            return Ok(());
         }
-        result.map_err(|error| about(error, &name))
+        self.stop_connector(&name).await;
+        self.connectors.remove(&name);
+        // Nothing of it is left that could be started again.
+        let reason = "it was refused when it was to be started".to_string();
+        let state = State::failed(&error, Restart::No { reason });
+        self.parts.listener.connector_changed(&name, state);
+        Err(about(error, &name))
     }
 
     /// Brings a connector and its tasks into a state. `Paused` keeps the tasks, with what they hold;

@@ -159,6 +159,43 @@ async fn a_connector_that_fails_for_a_reason_that_passes_is_stopped_and_started(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_cannot_start_yet_is_started_until_it_can() {
+    let Some(mut bench) = Bench::new("restart-first", SOON) else {
+        return;
+    };
+    let (shared, config, name) = bench.prepare("ScriptedSource", "s", "", "topic");
+    bench.create_topic(&name, 1).await;
+    shared.fail_connector_starts(later(2));
+    let started = bench.worker.start_connector(config, TargetState::Started);
+    started.await.unwrap();
+    for attempt in ["restart 1", "restart 2"] {
+        let state = bench.states.borrow().last().cloned().unwrap_or_default();
+        assert!(
+            state.starts_with(&format!("{name} FAILED")) && state.ends_with(attempt),
+            "{state}"
+        );
+        bench.next_request().await;
+    }
+    bench.state(&format!("{name} RUNNING")).await;
+    shared.called("start at 0").await;
+    shared.give(&["a"]);
+    shared.sent().await;
+    // As Java, where somebody wants that: it is refused, and another may take its name.
+    let setting = "millstream.restart.on=none";
+    let (shared, config, name) = bench.prepare("ScriptedSource", "java", setting, "topic");
+    shared.fail_connector_starts(later(1));
+    let started = bench
+        .worker
+        .start_connector(config.clone(), TargetState::Started);
+    let error = started.await.unwrap_err().to_string();
+    assert!(error.contains("the other side is away"), "{error}");
+    let started = bench.worker.start_connector(config, TargetState::Started);
+    started.await.unwrap();
+    bench.state(&format!("{name} RUNNING")).await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_stopped_or_started_by_hand_meanwhile_is_left_alone() {
     let Some(mut bench) = Bench::new("restart-late", SOON) else {
         return;

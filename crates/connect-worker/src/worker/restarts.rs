@@ -118,7 +118,13 @@ impl Worker {
 
     /// Says that a connector has failed, and has it started again if that may help.
     pub(super) fn connector_failed(&mut self, name: &str, error: &ConnectError) {
-        let restart = match self.connectors.get(name) {
+        let restart = self.restart_of_connector(name, error);
+        self.say_connector_failed(name, error, restart);
+    }
+
+    /// Whether and when a connector that has failed is started again, which is asked for here and now.
+    pub(super) fn restart_of_connector(&self, name: &str, error: &ConnectError) -> Restart {
+        match self.connectors.get(name) {
             Some(running) => decide(
                 &running.restarts.connector,
                 error.kind(),
@@ -133,7 +139,10 @@ impl Worker {
             None => Restart::No {
                 reason: "it is gone".into(),
             },
-        };
+        }
+    }
+
+    pub(super) fn say_connector_failed(&self, name: &str, error: &ConnectError, restart: Restart) {
         match &restart {
             Restart::At { time, attempt } => {
                 let wait = time.duration_since(SystemTime::now()).unwrap_or_default();

@@ -44,6 +44,7 @@ pub struct Shared {
     context: Mutex<Option<ConnectorHandle>>,
     failed_put_writes_nothing: AtomicBool,
     start_errors: Mutex<VecDeque<ConnectError>>,
+    connector_errors: Mutex<VecDeque<ConnectError>>,
     task_configs: Mutex<Vec<Properties>>,
     /// `stop` of the task blocks its thread until this lock is free.
     pub stop_blocks: Arc<Mutex<()>>,
@@ -139,6 +140,11 @@ impl Shared {
         self.start_errors.lock().unwrap().extend(errors);
     }
 
+    /// The next starts of its connector fail so.
+    pub fn fail_connector_starts(&self, errors: impl IntoIterator<Item = ConnectError>) {
+        self.connector_errors.lock().unwrap().extend(errors);
+    }
+
     /// What the next start of a task is to say.
     fn start_result(&self) -> Result<()> {
         match self.start_errors.lock().unwrap().pop_front() {
@@ -191,7 +197,10 @@ macro_rules! connector {
                 let shared = shared_of(config);
                 shared.note("connector start");
                 *shared.context.lock().unwrap() = Some(context);
-                self.0 = Some(shared);
+                self.0 = Some(shared.clone());
+                if let Some(error) = shared.connector_errors.lock().unwrap().pop_front() {
+                    return Err(error);
+                }
                 match config.get("fail.start") {
                     Some("panic") => panic!("told to"),
                     Some(message) => Err(ConnectError::fatal(message)),
