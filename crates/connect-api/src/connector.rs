@@ -5,7 +5,8 @@ use connect_config::{ConfigDef, Properties};
 
 /// The part of a connector that does not depend on its direction: its configuration, its life, its tasks.
 ///
-/// Life: `start`, then any number of `task_configs`, then `stop`. The worker calls one method at a time,
+/// Life: `start`, then any number of `task_configs`, then `stop`; after that, or after a `start` that has failed, it may
+/// be started again. The worker calls one method at a time,
 /// never while it holds a lock, and drops a connector that does not come back in time.
 #[async_trait::async_trait]
 pub trait Connector: Send {

@@ -17,7 +17,7 @@
 //! use connect_api::data::{Map, Schema, Value};
 //! use connect_api::{
 //!     ConnectError, ConnectRecord, Plugin, Result, SourceConnector, SourceOffset, SourcePartition, SourceRecord,
-//!     SourceTask, SourceTaskContext, async_trait, TopicName,
+//!     SourceTask, SourceTaskContext, TopicName, async_trait,
 //! };
 //! use connect_config::{ConfigDef, Importance, Key, Properties, Validator};
 //! use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! JsonConverter where one record's answer could depend on another's, and what its errors say.
 
 use bytes::Bytes;
-use connect_api::data::{Schema, SchemaBuilder, SharedSlice, Struct, Value};
+use connect_api::data::{Schema, SchemaBuilder, SharedSlice, Struct, Value, java_text};
 use connect_api::{Converter, ConverterType, Result};
 use connect_config::Properties;
 use connect_converters::JsonConverter;
@@ -301,6 +301,32 @@ fn settings_stand_in_javas_order() {
         "replace.null.with.default",
     ];
     assert_eq!(names, expected);
+}
+
+/// A sink task's way: into places that hold something already.
+#[test]
+fn what_was_there_before_is_gone() {
+    let envelope = br#"{"schema":{"type":"int64"},"payload":7}"#;
+    for (enable, good, expected, expected_schema) in [
+        ("false", &br#"{"a":[1]}"#[..], "{a=[1]}", None),
+        ("true", envelope, "7", Some(Schema::INT64)),
+    ] {
+        let mut converter = converter(&[("schemas.enable", enable)]);
+        let (mut schema, mut value) = (None, Value::Null);
+        let mut read = |bytes: Option<&[u8]>| {
+            let bytes = bytes.map(Bytes::copy_from_slice);
+            let bytes = bytes.as_ref().map(SharedSlice::whole);
+            let read =
+                converter.to_connect_data_with_headers("t", &[], bytes, &mut schema, &mut value);
+            read.map(|()| (schema.clone(), java_text(&value).to_string()))
+        };
+        let answer = (expected_schema, expected.to_string());
+        assert_eq!(read(Some(good)).unwrap(), answer);
+        assert_eq!(read(None).unwrap(), (None, "null".to_string()));
+        assert_eq!(read(Some(good)).unwrap(), answer);
+        assert!(read(Some(&good[..good.len() - 1])).is_err());
+        assert_eq!(read(Some(good)).unwrap(), answer);
+    }
 }
 
 /// Texts and keys that are kept must not keep what was fetched, and short values do not either.

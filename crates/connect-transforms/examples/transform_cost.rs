@@ -193,7 +193,7 @@ fn with_schemas() -> Maker {
         builder.field(name, schema)
     });
     let schema = builder.build().expect("a schema").interned();
-    let (topic, texts) = (TopicName::interned("customers"), texts());
+    let (topic, texts) = (TopicName::from("customers").interned(), texts());
     Box::new(move |i| {
         let ts = Value::Timestamp(1_700_000_000_000 + i as i64);
         let value = Struct::of_values(schema.clone(), values(i, ts, &texts));
@@ -204,7 +204,7 @@ fn with_schemas() -> Maker {
 fn without_schemas() -> Maker {
     let keys = FIELDS.into_iter().map(Value::from).collect();
     let keys = Keys::interned(keys);
-    let (topic, texts) = (TopicName::interned("customers"), texts());
+    let (topic, texts) = (TopicName::from("customers").interned(), texts());
     Box::new(move |i| {
         let ts = Value::Int64(1_700_000_000_000 + i as i64);
         let map = Map::of_interned_shape(&keys, values(i, ts, &texts));

@@ -7,10 +7,21 @@ use connect_api::{Result, TopicName};
 /// Topics kept. Most connectors have a few.
 const TOPICS_MAX: usize = 64;
 
+/// Records of one topic after which what it becomes is interned: names that are made of data must not fill the pool.
+const INTERNED_AFTER: u32 = 1000;
+
 /// What topics become; `K` is what else decides.
 pub struct Topics<K> {
     /// The one used last comes first.
-    known: Vec<(TopicName, K, TopicName)>,
+    known: Vec<Route<K>>,
+}
+
+struct Route<K> {
+    from: TopicName,
+    key: K,
+    to: TopicName,
+    /// How often it was asked for, up to [`INTERNED_AFTER`].
+    used: u32,
 }
 
 impl<K> Default for Topics<K> {
@@ -27,19 +38,31 @@ impl<K: PartialEq> Topics<K> {
         key: K,
         make: impl FnOnce(&str) -> Result<Option<String>>,
     ) -> Result<TopicName> {
-        let same = |(known, with, _): &(TopicName, K, TopicName)| *with == key && known == topic;
+        let same = |known: &Route<K>| known.key == key && known.from == *topic;
         match self.known.iter().position(same) {
             Some(0) => {}
             Some(at) => self.known[..=at].rotate_right(1),
             None => {
-                let routed = match make(topic)? {
-                    Some(routed) => TopicName::interned(&routed),
-                    None => topic.clone(),
+                let route = Route {
+                    to: match make(topic)? {
+                        Some(routed) => routed.into(),
+                        None => topic.clone(),
+                    },
+                    from: topic.clone(),
+                    key,
+                    used: 0,
                 };
                 self.known.truncate(TOPICS_MAX - 1);
-                self.known.insert(0, (topic.clone(), key, routed));
+                self.known.insert(0, route);
             }
         }
-        Ok(self.known[0].2.clone())
+        let route = &mut self.known[0];
+        if route.used < INTERNED_AFTER {
+            route.used += 1;
+            if route.used == INTERNED_AFTER {
+                route.to = route.to.clone().interned();
+            }
+        }
+        Ok(route.to.clone())
     }
 }

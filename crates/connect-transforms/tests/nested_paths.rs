@@ -156,6 +156,30 @@ fn insert_reaches_inside_and_makes_what_is_missing() {
 }
 
 #[test]
+fn of_two_that_are_inserted_under_one_name_the_last_stays() {
+    let settings = [
+        ("topic.field", "new"),
+        ("partition.field", "id"),
+        ("static.field", "new"),
+        ("static.value", "s"),
+    ];
+    let expected = json!({"schema": null, "payload": {"id": {"$int32": 1},
+        "in": {"x": "7", "y": 0, "z.z": "q"}, "new": "s"}});
+    check("InsertField$Value", &settings, free(), "value", expected);
+    // What comes behind a field with no place for it is not inserted, and the record is refused as a whole.
+    let settings = [
+        ("topic.field", "id.topic"),
+        ("static.field", "new"),
+        ("static.value", "s"),
+    ];
+    let error = apply("InsertField$Value", &settings, free()).unwrap_err();
+    assert!(
+        error.starts_with("cannot insert a field into field \"id\""),
+        "{error}"
+    );
+}
+
+#[test]
 fn headers_and_keys_come_from_inside() {
     let settings = [
         ("fields", "in.x,id"),

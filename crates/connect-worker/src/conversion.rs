@@ -113,7 +113,7 @@ impl SinkConversion {
     ///
     /// Fails: with the converter that did; nothing is added then.
     ///
-    /// `payload`: the buffer that `view` lies in. Texts and bytes of the record share it.
+    /// `payload`: the buffer that `view` lies in. Long texts and bytes of the record share it.
     pub fn convert(
         &mut self,
         topic: &TopicName,

@@ -108,7 +108,10 @@ enum Life {
     /// `start` was not called, or `stop` was called since.
     Idle,
     Started,
+    /// It has said so itself, and is to be stopped all the same.
     Failed,
+    /// `start` failed, or what follows it, after which it was stopped.
+    FailedToStart,
 }
 
 /// What a connector's context does: it asks, the worker decides.
@@ -205,13 +208,12 @@ impl Worker {
         // Some of its tasks may run, when the last ones could not be made.
         let tasks = std::mem::take(&mut self.known(&name).tasks);
         self.stop_tasks(tasks).await;
+        self.did_not_start(&name).await;
         let restart = self.restart_of_connector(&name, &error);
         if let Restart::At { .. } = restart {
-            self.known(&name).life = Life::Failed;
             self.say_connector_failed(&name, &error, restart);
             return Ok(());
         }
-        self.stop_connector(&name).await;
         self.connectors.remove(&name);
         // Nothing of it is left that could be started again.
         let reason = "it was refused when it was to be started".to_string();
@@ -228,7 +230,8 @@ impl Worker {
         let Some(running) = self.connectors.get_mut(name) else {
             return Err(ConnectError::config(format!("Connector {name} not found")));
         };
-        let is_lost = running.life == Life::Failed || running.connector.is_none();
+        let has_failed = matches!(running.life, Life::Failed | Life::FailedToStart);
+        let is_lost = has_failed || running.connector.is_none();
         if is_lost && target != TargetState::Stopped {
             return Err(ConnectError::fatal(format!(
                 "WorkerConnector{{id={name}}} Cannot transition connector to {} since it has failed",
@@ -298,12 +301,19 @@ impl Worker {
         Ok(())
     }
 
+    /// After an attempt to start a connector and its tasks that has failed.
+    async fn did_not_start(&mut self, name: &str) {
+        self.stop_connector(name).await;
+        self.known(name).life = Life::FailedToStart;
+    }
+
     /// Calls the connector's `stop` if it is started. What it says is logged.
     async fn stop_connector(&mut self, name: &str) {
         let Some(running) = self.connectors.get_mut(name) else {
             return;
         };
-        if std::mem::replace(&mut running.life, Life::Idle) != Life::Started {
+        let life = std::mem::replace(&mut running.life, Life::Idle);
+        if !matches!(life, Life::Started | Life::Failed) {
             return;
         }
         let Some(connector) = running.connector.take() else {
@@ -362,7 +372,9 @@ impl Worker {
                 (connector, result)
             }
             ConnectorRequest::Failed { connector, error } => {
-                if let Some(running) = self.connectors.get_mut(&connector) {
+                if let Some(running) = self.connectors.get_mut(&connector)
+                    && running.life == Life::Started
+                {
                     running.life = Life::Failed;
                 }
                 (connector, Err(error))
@@ -395,7 +407,8 @@ impl Worker {
         // All at once: the time limit is for all of them together.
         let mut stopping = Vec::new();
         for (name, running) in std::mem::take(&mut self.connectors) {
-            let (data, started) = (self.parts.data.clone(), running.life != Life::Idle);
+            let data = self.parts.data.clone();
+            let started = matches!(running.life, Life::Started | Life::Failed);
             let stopped = tokio::spawn(async move {
                 let Some(mut connector) = running.connector.filter(|_| started) else {
                     return (name, Ok(()));

@@ -180,6 +180,16 @@ async fn a_connector_that_cannot_start_yet_is_started_until_it_can() {
     shared.called("start at 0").await;
     shared.give(&["a"]);
     shared.sent().await;
+    // What has not started is not stopped either.
+    let expected = ["connector start"; 3].into_iter().chain(["start at 0"]);
+    assert!(
+        shared
+            .calls()
+            .iter()
+            .map(String::as_str)
+            .take(4)
+            .eq(expected)
+    );
     // As Java, where somebody wants that: it is refused, and another may take its name.
     let setting = "millstream.restart.on=none";
     let (shared, config, name) = bench.prepare("ScriptedSource", "java", setting, "topic");
@@ -192,6 +202,44 @@ async fn a_connector_that_cannot_start_yet_is_started_until_it_can() {
     let started = bench.worker.start_connector(config, TargetState::Started);
     started.await.unwrap();
     bench.state(&format!("{name} RUNNING")).await;
+    bench.stop().await;
+}
+
+/// One that has started and then fails to say its tasks is stopped before it is started again, and restarts that were
+/// asked for before a later failure do not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_cannot_say_its_tasks_yet_is_stopped_and_started() {
+    let Some(mut bench) = Bench::new("restart-tasks", SOON) else {
+        return;
+    };
+    let (shared, config, name) = bench.prepare("ScriptedSource", "s", "", "topic");
+    shared.fail_task_configs(later(1));
+    let started = bench.worker.start_connector(config, TargetState::Started);
+    started.await.unwrap();
+    // As long as it waits it cannot be paused, as in Java.
+    let paused = bench.worker.set_target(&name, TargetState::Paused).await;
+    let error = paused.unwrap_err().to_string();
+    assert!(error.contains("since it has failed"), "{error}");
+    bench.next_request().await;
+    bench.state(&format!("{name} RUNNING")).await;
+    shared.called("start at 0").await;
+    let expected = [
+        "connector start",
+        "connector stop",
+        "connector start",
+        "start at 0",
+    ];
+    assert_eq!(shared.calls(), expected);
+    // Two failures at once lead to one restart.
+    let context = shared.connector_context();
+    context.raise_error(ConnectError::retriable("lost the other side"));
+    context.raise_error(ConnectError::retriable("and once more"));
+    for _ in 0..4 {
+        bench.next_request().await;
+    }
+    let starts = shared.calls();
+    let starts = starts.iter().filter(|it| *it == "connector start").count();
+    assert_eq!(starts, 3);
     bench.stop().await;
 }
 

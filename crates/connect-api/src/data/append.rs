@@ -2,7 +2,7 @@
 //!
 //! Lives here: the digits of an `i64`, which `itoa` would make in a buffer of its own, so that the copy waits for them;
 //! copies of up to 32 bytes without a call.
-//! Never here: what the bytes say.
+//! Never here: other forms of numbers (`java_number`).
 
 const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
     2021222324252627282930313233343536373839\
@@ -18,7 +18,7 @@ const FEW: usize = 32;
 
 /// Appends bytes that are mostly few.
 #[inline]
-pub fn append_few(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn append_few(bytes: &[u8], out: &mut Vec<u8>) {
     let length = bytes.len();
     if length > FEW {
         out.extend_from_slice(bytes);

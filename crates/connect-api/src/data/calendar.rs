@@ -160,7 +160,7 @@ pub(super) fn days_to_month(year: i64, month: i64, leap: Leap) -> i64 {
 /// Days from 0000-03-01 (Gregorian, reckoned back) to 1970-01-01.
 const MARCH_0000_TO_EPOCH: i64 = 719_468;
 
-/// Days from 1970 on whose dates are worked out the quick way: some 290,000 years.
+/// Days from 1970 on whose dates are worked out the quick way: some 183,000 years.
 const USUAL_DAYS: u32 = 1 << 26;
 
 /// [`gregorian_date`] with three multiplications in place of most divisions.

@@ -55,3 +55,63 @@ impl Drop for FieldValues {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Decimal, Keys, Map, Schema, SchemaBuilder, SharedSlice, Str, Struct};
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    const LONG: &str = "a text that does not fit into a value";
+
+    /// A value of every kind; what can share shares `buffer`.
+    fn all_kinds(buffer: &Bytes, schema: &Schema, decimal: &Arc<Decimal>) -> Vec<Value> {
+        let long = || {
+            Value::String(
+                SharedSlice::whole(buffer).share_str(std::str::from_utf8(buffer).unwrap()),
+            )
+        };
+        let keys = Arc::new(Keys::new(vec![Value::from("k")]));
+        vec![
+            Value::Null,
+            Value::Boolean(true),
+            Value::Int8(1),
+            Value::Int16(1),
+            Value::Int32(1),
+            Value::Int64(1),
+            Value::Float32(1.0),
+            Value::Float64(1.0),
+            Value::Timestamp(1),
+            Value::String(Str::from("short")),
+            long(),
+            Value::Bytes(buffer.clone()),
+            Value::Array(vec![long()]),
+            Value::Map(Map::of_shape(keys, vec![long()])),
+            Value::Struct(Struct::of_values(schema.clone(), vec![long()])),
+            Value::Decimal(decimal.clone()),
+        ]
+    }
+
+    #[test]
+    fn what_is_owned_is_given_back() {
+        let buffer = Bytes::from(LONG.as_bytes().to_vec());
+        let schema = SchemaBuilder::structure()
+            .field("f", Schema::STRING)
+            .build()
+            .unwrap();
+        let decimal: Arc<Decimal> = Arc::new("1.5".parse().unwrap());
+        let values = FieldValues::from(all_kinds(&buffer, &schema, &decimal));
+        assert!(!buffer.is_unique());
+        let copy = values.clone();
+        assert_eq!(copy, values);
+        drop(values);
+        assert!(!buffer.is_unique());
+        assert_eq!(Arc::strong_count(&decimal), 2);
+        // Taken out whole, they are dropped by their new owner.
+        drop(copy.into_vec());
+        assert!(buffer.is_unique());
+        assert_eq!(Arc::strong_count(&decimal), 1);
+        drop(FieldValues::default());
+    }
+}

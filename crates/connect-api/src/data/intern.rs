@@ -33,7 +33,7 @@ struct Pool {
 }
 
 impl Schema {
-    /// The one schema of the program that is equal to this. For plans, which make schemas seldom.
+    /// The one schema of the program that says the same, to the order of parameters. For plans, which make schemas seldom.
     ///
     /// Cost: a lock and a comparison. Lives for ever, as long as there are fewer than 4096.
     pub fn interned(self) -> Schema {
@@ -43,7 +43,7 @@ impl Schema {
         let hash = hash_of(&self);
         let mut pool = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
         let known = pool.by_hash.get(&hash);
-        let known = known.and_then(|list| list.iter().find(|known| **known == self));
+        let known = known.and_then(|list| list.iter().find(|known| known.is_identical(&self)));
         if let Some(known) = known {
             return known.clone();
         }
@@ -127,7 +127,7 @@ impl Str {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::{Schema, SchemaBuilder, Str};
+    use crate::data::{Schema, SchemaBuilder, Str, Type};
 
     #[test]
     fn equal_schemas_become_one() {
@@ -139,6 +139,24 @@ mod tests {
         assert!(first.ptr_eq(&make("interned")));
         assert!(!first.ptr_eq(&make("other")));
         assert_eq!(first.field("a").unwrap().schema, Schema::INT32);
+    }
+
+    #[test]
+    fn schemas_that_print_differently_stay_apart() {
+        let make = |parameters: [&str; 2]| {
+            let inner = parameters
+                .iter()
+                .fold(SchemaBuilder::new(Type::String), |builder, name| {
+                    builder.parameter(*name, "1")
+                });
+            let outer = SchemaBuilder::structure().field("a", inner.build().unwrap());
+            outer.build().unwrap()
+        };
+        let (first, second) = (make(["x", "y"]), make(["y", "x"]));
+        assert_eq!(first, second);
+        let (first, second) = (first.interned(), second.interned());
+        assert!(!first.ptr_eq(&second));
+        assert!(make(["y", "x"]).interned().ptr_eq(&second));
     }
 
     #[test]

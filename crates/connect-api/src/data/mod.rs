@@ -28,7 +28,7 @@ mod validate;
 mod value;
 pub mod values;
 
-pub use append::{append_few, append_integer};
+pub use append::append_integer;
 pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
 pub use java_text::{append_java_text, java_text};

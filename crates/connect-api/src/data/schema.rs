@@ -277,6 +277,25 @@ impl Schema {
                 .all(|entry| b.parameters.contains(entry))
     }
 
+    /// Equal, and the parameters stand in the same order everywhere: the one prints as the other.
+    pub(super) fn is_identical(&self, other: &Schema) -> bool {
+        fn ordered_alike(a: &Schema, b: &Schema) -> bool {
+            let part = |a: Option<&Schema>, b: Option<&Schema>| match (a, b) {
+                (Some(a), Some(b)) => ordered_alike(a, b),
+                _ => true,
+            };
+            let fields = a.fields().iter().zip(b.fields());
+            a.ptr_eq(b)
+                || a.data().parameters == b.data().parameters
+                    && part(a.key_schema(), b.key_schema())
+                    && part(a.value_schema(), b.value_schema())
+                    && fields
+                        .into_iter()
+                        .all(|(a, b)| ordered_alike(&a.schema, &b.schema))
+        }
+        self == other && ordered_alike(self, other)
+    }
+
     /// Whether a value is valid for this schema.
     ///
     /// Fails: with Java's messages, e.g. `Invalid Java object for schema with type INT32: class

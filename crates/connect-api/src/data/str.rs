@@ -14,7 +14,7 @@ use inline::Inline;
 /// UTF-8 text as a slice of a shared buffer: cloning and slicing count a reference and copy nothing. A short text that
 /// is made of a `str` lies in the value itself: it takes no allocation, and its clones count nothing.
 ///
-/// A text that came from Kafka keeps the fetched buffer alive for as long as it lives; copy it
+/// A longer text that came from Kafka keeps the fetched buffer alive for as long as it lives; copy it
 /// (`Str::from(text.to_string())`) before keeping it for long.
 pub struct Str(Repr);
 

@@ -28,6 +28,9 @@ impl StrBuffer {
         if let Some(text) = Str::inline_ascii(&self.scratch) {
             return text;
         }
+        if let Some(text) = self.short_text() {
+            return text;
+        }
         let length = self.scratch.len();
         if self.shared.capacity() < length {
             self.shared = BytesMut::with_capacity(SHARED_BYTES.max(length));
@@ -39,6 +42,12 @@ impl StrBuffer {
             return unsafe { Str::from_utf8_unchecked(bytes) };
         }
         Str::from_utf8_lossy(bytes)
+    }
+
+    /// What is no ASCII, when it is text and short.
+    #[cold]
+    fn short_text(&self) -> Option<Str> {
+        Str::short(std::str::from_utf8(&self.scratch).ok()?)
     }
 }
 
@@ -60,5 +69,11 @@ mod tests {
             long.as_str()
         );
         assert_eq!(buffer.text(|_| {}), "");
+        // Also what is no ASCII is short.
+        let short = "2024年02月29日";
+        let made = buffer.text(|out| out.extend_from_slice(short.as_bytes()));
+        assert!(made == short && !made.is_shared());
+        let replaced = buffer.text(|out| out.push(0xFF));
+        assert_eq!(replaced, "\u{FFFD}");
     }
 }

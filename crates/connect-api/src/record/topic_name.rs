@@ -13,8 +13,8 @@ const NAME_BYTES_MAX: usize = 249;
 
 static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
 
-/// The name of a topic. Clones share it; those of one that is interned count nothing, which is what a record's way
-/// through the worker costs least with.
+/// The name of a topic. Clones share it. Those of an interned name do not count references, which each record would
+/// else pay for.
 #[derive(Clone)]
 pub struct TopicName(Repr);
 
@@ -25,22 +25,25 @@ enum Repr {
 }
 
 impl TopicName {
-    /// The one name of the program that says this.
+    /// The one name of the program that says the same.
     ///
     /// Cost: a lock and a search, so once for many records. Lives for ever, as long as it is at most 249 bytes and there
-    /// are fewer than 4096; then clones are counted.
-    pub fn interned(name: &str) -> Self {
+    /// are fewer than 4096; another stays as it is, and its clones are counted.
+    pub fn interned(self) -> Self {
+        let Repr::Shared(name) = &self.0 else {
+            return self;
+        };
         if name.len() > NAME_BYTES_MAX {
-            return name.into();
+            return self;
         }
         let mut pool = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = pool.get(name) {
+        if let Some(known) = pool.get(&**name) {
             return Self(Repr::Interned(known));
         }
         if pool.len() == NAMES_MAX {
-            return name.into();
+            return self;
         }
-        let name: &'static str = Box::leak(name.into());
+        let name: &'static str = Box::leak(name.as_ref().into());
         pool.insert(name);
         Self(Repr::Interned(name))
     }
@@ -94,6 +97,18 @@ impl From<Arc<str>> for TopicName {
 
 impl From<String> for TopicName {
     fn from(name: String) -> Self {
+        Self(Repr::Shared(name.into()))
+    }
+}
+
+impl From<Box<str>> for TopicName {
+    fn from(name: Box<str>) -> Self {
+        Self(Repr::Shared(name.into()))
+    }
+}
+
+impl From<std::borrow::Cow<'_, str>> for TopicName {
+    fn from(name: std::borrow::Cow<'_, str>) -> Self {
         Self(Repr::Shared(name.into()))
     }
 }
@@ -171,8 +186,8 @@ mod tests {
 
     #[test]
     fn equal_names_become_one() {
-        let first = TopicName::interned("orders");
-        assert!(first.ptr_eq(&TopicName::interned("orders")));
+        let first = TopicName::from("orders").interned();
+        assert!(first.ptr_eq(&TopicName::from("orders").interned()));
         assert!(first.ptr_eq(&first.clone()));
         let shared = TopicName::from("orders");
         assert!(!shared.ptr_eq(&first));
@@ -184,6 +199,9 @@ mod tests {
     #[test]
     fn a_name_that_is_too_long_is_counted() {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
-        assert!(matches!(TopicName::interned(&long).0, Repr::Shared(_)));
+        assert!(matches!(
+            TopicName::from(long).interned().0,
+            Repr::Shared(_)
+        ));
     }
 }

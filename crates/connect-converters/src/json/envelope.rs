@@ -159,7 +159,8 @@ pub(super) struct EnvelopeReader<'r> {
 }
 
 impl EnvelopeReader<'_> {
-    /// A record whose beginning is known. `None`: it is not, or its payload is unusual; nothing counts then.
+    /// A record whose beginning is known. `None`: it is not, or its payload is unusual; what `value` holds is of
+    /// no use then.
     #[inline]
     pub(super) fn read_known(
         &mut self,

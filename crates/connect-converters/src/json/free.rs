@@ -27,7 +27,7 @@ impl<'a> FreeReader<'_, 'a> {
     #[inline]
     pub(super) fn value(&mut self, place: Place, into: &mut Value) -> Scan<()> {
         match self.scanner.peek() {
-            b'{' => self.object(place, into),
+            b'{' => self.object(place, SPARE_FIELDS, into),
             _ => self.no_object(place, into),
         }
     }
@@ -68,7 +68,7 @@ impl<'a> FreeReader<'_, 'a> {
     fn push_list(&mut self, place: Place, values: &mut Vec<Value>) -> Scan<()> {
         let slot = Slot::new(values).fill_null();
         match self.scanner.peek() {
-            b'{' => self.object(place, slot),
+            b'{' => self.object(place, 0, slot),
             _ => self.array(place, slot),
         }
     }
@@ -84,9 +84,10 @@ impl<'a> FreeReader<'_, 'a> {
         Ok(())
     }
 
-    fn object(&mut self, begin: Place, into: &mut Value) -> Scan<()> {
+    /// `spare`: room behind the values.
+    fn object(&mut self, begin: Place, spare: usize, into: &mut Value) -> Scan<()> {
         self.scanner.enter()?;
-        let mut values = Vec::with_capacity(self.shapes.width(begin) + SPARE_FIELDS);
+        let mut values = Vec::with_capacity(self.shapes.width(begin) + spare);
         let mut place = begin;
         loop {
             let step = match self.shapes.predicted(place, self.scanner.rest()) {

@@ -166,7 +166,9 @@ impl<'a> TypedReader<'a> {
     #[inline]
     pub(super) fn value(&mut self, plan: &mut Plan, into: &mut Value) -> Fit<()> {
         match &mut plan.kind {
-            Kind::Struct(plan) if self.scanner.peek() == b'{' => self.structure(plan, into),
+            Kind::Struct(plan) if self.scanner.peek() == b'{' => {
+                self.structure(plan, SPARE_FIELDS, into)
+            }
             _ => {
                 *into = self.one_value(plan)?;
                 Ok(())
@@ -214,7 +216,7 @@ impl<'a> TypedReader<'a> {
         let value = match &mut plan.kind {
             Kind::Int32 => Value::Int32(self.scanner.number()?.int_value()),
             Kind::Boolean => Value::Boolean(self.boolean()?),
-            Kind::Struct(plan) => return self.structure(plan, Slot::new(values).fill_null()),
+            Kind::Struct(plan) => return self.structure(plan, 0, Slot::new(values).fill_null()),
             Kind::Array(elements) => self.array(elements)?,
             Kind::Object(values) => self.object(values)?,
             Kind::Pairs(plans) => self.pairs(&mut plans.0, &mut plans.1)?,
@@ -321,10 +323,11 @@ impl<'a> TypedReader<'a> {
         }
     }
 
-    fn structure(&mut self, plan: &mut StructPlan, into: &mut Value) -> Fit<()> {
+    /// `spare`: room behind the values.
+    fn structure(&mut self, plan: &mut StructPlan, spare: usize, into: &mut Value) -> Fit<()> {
         self.open(b'{')?;
         let count = plan.members.len();
-        let mut values = Vec::with_capacity(count + SPARE_FIELDS);
+        let mut values = Vec::with_capacity(count + spare);
         let mut before = None;
         let mut first = true;
         loop {

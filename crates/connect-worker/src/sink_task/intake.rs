@@ -68,7 +68,7 @@ impl Intake {
     ) -> Result<Batch> {
         for fetched in fetched {
             // Once for all its records, which then need not count it.
-            let topic = &TopicName::interned(&fetched.topic);
+            let topic = &TopicName::from(fetched.topic.clone()).interned();
             let partition = fetched.partition;
             for piece in fetched.pieces() {
                 let timestamp_type = match piece.batch().timestamp_type() {

@@ -171,7 +171,7 @@ impl Worker {
         running.life = Life::Idle;
         running.origin = origin;
         if let Err(error) = self.set_target(name, target).await {
-            self.known(name).life = Life::Failed;
+            self.did_not_start(name).await;
             self.connector_failed(name, &error);
         }
     }

@@ -24,7 +24,7 @@ type Account = Arc<Mutex<RestartAccount>>;
 pub(super) struct Restarts {
     policy: RestartPolicy,
     connector: Account,
-    /// Of this start of the connector.
+    /// Of this start of the connector, or of the last restart that was asked for.
     run: RunId,
     tasks: Vec<Account>,
 }
@@ -122,24 +122,26 @@ impl Worker {
         self.say_connector_failed(name, error, restart);
     }
 
-    /// Whether and when a connector that has failed is started again, which is asked for here and now.
-    pub(super) fn restart_of_connector(&self, name: &str, error: &ConnectError) -> Restart {
-        match self.connectors.get(name) {
-            Some(running) => decide(
-                &running.restarts.connector,
-                error.kind(),
-                ConnectorRequest::Restart {
-                    connector: name.to_string(),
-                    task: None,
-                    run: running.restarts.run,
-                },
-                &self.requests,
-                &self.parts.control,
-            ),
-            None => Restart::No {
+    /// Whether and when a connector that has failed is started again, which is asked for here and now. What was asked
+    /// for before does not count any more.
+    pub(super) fn restart_of_connector(&mut self, name: &str, error: &ConnectError) -> Restart {
+        let Some(running) = self.connectors.get_mut(name) else {
+            return Restart::No {
                 reason: "it is gone".into(),
+            };
+        };
+        running.restarts.run = RunId::next();
+        decide(
+            &running.restarts.connector,
+            error.kind(),
+            ConnectorRequest::Restart {
+                connector: name.to_string(),
+                task: None,
+                run: running.restarts.run,
             },
-        }
+            &self.requests,
+            &self.parts.control,
+        )
     }
 
     pub(super) fn say_connector_failed(&self, name: &str, error: &ConnectError, restart: Restart) {
@@ -149,11 +151,11 @@ impl Worker {
                 let wait_ms = wait.as_millis() as u64;
                 error!(
                     connector = name, %error, attempt, wait_ms,
-                    "connector failed; its tasks go on, and the worker starts it again after wait_ms"
+                    "connector failed, and the worker starts it again after wait_ms; tasks that it has go on"
                 );
             }
             Restart::No { reason } => {
-                error!(connector = name, %error, reason, "connector failed; its tasks go on");
+                error!(connector = name, %error, reason, "connector failed; tasks that it has go on");
             }
         }
         let state = State::failed(error, restart);
@@ -213,21 +215,16 @@ impl Worker {
             return;
         }
         info!(connector = name, "restarting the connector");
-        if running.life == Life::Failed {
-            // So that it is told to stop first.
-            running.life = Life::Started;
-        }
         self.stop_connector(name).await;
         let plugins = self.parts.plugins.clone();
         let running = self.known(name);
-        // A failure to start again is another failure of the same start.
         running.life = Life::Idle;
         if running.connector.is_none() {
             // The last one did not come back from a call.
             running.connector = plugins.new_connector(&running.config.connector_class).ok();
         }
         if let Err(error) = self.set_target(name, TargetState::Started).await {
-            self.known(name).life = Life::Failed;
+            self.did_not_start(name).await;
             self.connector_failed(name, &error);
         }
     }

@@ -45,6 +45,7 @@ pub struct Shared {
     failed_put_writes_nothing: AtomicBool,
     start_errors: Mutex<VecDeque<ConnectError>>,
     connector_errors: Mutex<VecDeque<ConnectError>>,
+    task_configs_errors: Mutex<VecDeque<ConnectError>>,
     task_configs: Mutex<Vec<Properties>>,
     /// `stop` of the task blocks its thread until this lock is free.
     pub stop_blocks: Arc<Mutex<()>>,
@@ -145,6 +146,11 @@ impl Shared {
         self.connector_errors.lock().unwrap().extend(errors);
     }
 
+    /// The next questions for its task configurations fail so.
+    pub fn fail_task_configs(&self, errors: impl IntoIterator<Item = ConnectError>) {
+        self.task_configs_errors.lock().unwrap().extend(errors);
+    }
+
     /// What the next start of a task is to say.
     fn start_result(&self) -> Result<()> {
         match self.start_errors.lock().unwrap().pop_front() {
@@ -210,7 +216,10 @@ macro_rules! connector {
 
             fn task_configs(&mut self, _max_tasks: usize) -> Result<Vec<Properties>> {
                 let shared = self.0.as_ref().expect("started");
-                Ok(shared.task_configs.lock().unwrap().clone())
+                match shared.task_configs_errors.lock().unwrap().pop_front() {
+                    Some(error) => Err(error),
+                    None => Ok(shared.task_configs.lock().unwrap().clone()),
+                }
             }
 
             async fn stop(&mut self) -> Result<()> {

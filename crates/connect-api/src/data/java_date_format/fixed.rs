@@ -63,37 +63,32 @@ impl Template {
         let start = out.len();
         out.extend_from_slice(&self.text);
         let text = &mut out[start..];
+        let two = |number: u16| TWO_DIGITS[usize::from(number)];
         for (at, kind) in &self.digits {
-            let Some(place) = text.get_mut(*at..) else {
-                continue;
-            };
             match kind {
                 Digits::Year => {
                     let year = time.date.year as u16;
-                    put(place, TWO_DIGITS[usize::from(year / 100)]);
-                    put(&mut place[2..], TWO_DIGITS[usize::from(year % 100)]);
+                    put(text, *at, two(year / 100));
+                    put(text, *at + 2, two(year % 100));
                 }
-                Digits::Month => put(place, TWO_DIGITS[usize::from(time.date.month)]),
-                Digits::Day => put(place, TWO_DIGITS[usize::from(time.date.day)]),
-                Digits::Hour => put(place, TWO_DIGITS[usize::from(time.hour)]),
-                Digits::Minute => put(place, TWO_DIGITS[usize::from(time.minute)]),
-                Digits::Second => put(place, TWO_DIGITS[usize::from(time.second)]),
+                Digits::Month => put(text, *at, two(time.date.month.into())),
+                Digits::Day => put(text, *at, two(time.date.day.into())),
+                Digits::Hour => put(text, *at, two(time.hour.into())),
+                Digits::Minute => put(text, *at, two(time.minute.into())),
+                Digits::Second => put(text, *at, two(time.second.into())),
                 Digits::Millisecond => {
-                    let ms = time.millisecond;
-                    put(place, [b'0' + (ms / 100) as u8]);
-                    put(&mut place[1..], TWO_DIGITS[usize::from(ms % 100)]);
+                    put(text, *at, [b'0' + (time.millisecond / 100) as u8]);
+                    put(text, *at + 1, two(time.millisecond % 100));
                 }
             }
         }
     }
 }
 
-/// Digits over the zeros at the front.
+/// Digits over the zeros of the template.
 #[inline(always)]
-fn put<const N: usize>(place: &mut [u8], digits: [u8; N]) {
-    if let Some(place) = place.first_chunk_mut() {
-        *place = digits;
-    }
+fn put<const N: usize>(text: &mut [u8], at: usize, digits: [u8; N]) {
+    text[at..at + N].copy_from_slice(&digits);
 }
 
 /// 00 to 99.

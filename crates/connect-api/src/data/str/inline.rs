@@ -97,9 +97,11 @@ mod tests {
 
     #[test]
     fn every_length_comes_back() {
+        // From both ends, so that each length has high bytes and low ones.
         let all: Vec<u8> = (1..=24).map(|byte| byte * 10).collect();
-        for length in 0..=24 {
-            let bytes = &all[..length];
+        let lengths = (0..=24).flat_map(|length| [&all[..length], &all[24 - length..]]);
+        for bytes in lengths {
+            let length = bytes.len();
             let made = Inline::new(bytes);
             assert_eq!(made.is_some(), length <= LENGTH_MAX);
             let Some(made) = made else { continue };
