@@ -15,7 +15,7 @@ use connect_api::data::{Map, Schema, Str, Value};
 use connect_api::source::SourceOffsetChange;
 use connect_api::{
     ConnectError, ConnectRecord, ExactlyOnceSupport, Plugin, Result, SourceConnector, SourceOffset,
-    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, async_trait,
+    SourcePartition, SourceRecord, SourceTask, SourceTaskContext, TopicName, async_trait,
 };
 use connect_config::{ConfigDef, ConfigErrors, Importance, Key, Properties, Validator};
 use std::fs::{File, Metadata};
@@ -194,7 +194,7 @@ pub struct FileStreamSourceTask {
 struct Running {
     /// `None`: standard input.
     file: Option<String>,
-    topic: Arc<str>,
+    topic: TopicName,
     batch_size: usize,
     partition: SourcePartition,
     context: Arc<dyn SourceTaskContext>,
@@ -233,7 +233,7 @@ impl SourceTask for FileStreamSourceTask {
         let filename = config.file.as_deref().map_or(Value::Null, Value::from);
         self.running = Some(Running {
             file: config.file,
-            topic: config.topic.into(),
+            topic: TopicName::from(config.topic).interned(),
             batch_size: config.batch_size,
             partition: SourcePartition::new(Map::from_iter([(
                 Value::text(FILENAME_FIELD),

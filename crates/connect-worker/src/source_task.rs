@@ -487,14 +487,16 @@ impl SourceLoop {
             match appended {
                 Ok(_) => {
                     unanswered.keep_letter(token, record, &encoded);
+                    let submitted = &mut unanswered.submitted;
+                    if !self.wants_commit_record {
+                        submitted.submit(token, records.pass());
+                        continue;
+                    }
                     let Some(mut record) = records.take() else {
                         break;
                     };
-                    let submitted = &mut unanswered.submitted;
                     submitted.submit(token, record.source_offset.take());
-                    if self.wants_commit_record {
-                        kept.insert((token.stream, token.number), record);
-                    }
+                    kept.insert((token.stream, token.number), record);
                 }
                 Err(AppendError::Full) => return Ok(Appended::UntilFull),
                 Err(AppendError::UnknownPartition(_)) => {

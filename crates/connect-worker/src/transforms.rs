@@ -7,10 +7,11 @@
 use crate::chain::{StageError, TransformationChain};
 use crate::errors::{Again, Failure, Stage, Tolerance, Which};
 use crate::task::Target;
+use connect_api::data::Value;
 use connect_api::{
-    ConnectRecord, Origin, Outcome, Result, SinkRecord, SourceRecord, TopicPartition,
+    ConnectRecord, Origin, Outcome, Result, SinkRecord, SourceOffset, SourceRecord, TopicName,
+    TopicPartition,
 };
-use std::iter::Peekable;
 use std::sync::Arc;
 
 /// What became of a record.
@@ -175,7 +176,10 @@ pub struct SourceTransforms {
 
 /// A batch on its way to the producer.
 pub struct SourceBatch {
-    records: Peekable<std::vec::IntoIter<SourceRecord>>,
+    /// Stay where they are until all are done: to move one costs more than all else that is done to it here.
+    records: Vec<SourceRecord>,
+    /// The first that is not done.
+    next: usize,
     /// The same records before the chain; empty when there is none, or nobody will ask.
     originals: std::vec::IntoIter<ConnectRecord>,
     /// Records that the chain has dropped, as the task gave them where those are kept. Their offsets are carried by
@@ -186,13 +190,30 @@ pub struct SourceBatch {
 }
 
 impl SourceBatch {
-    pub fn peek(&mut self) -> Option<&SourceRecord> {
-        self.records.peek()
+    #[inline]
+    pub fn peek(&self) -> Option<&SourceRecord> {
+        self.records.get(self.next)
+    }
+
+    /// Steps over the record that [`Self::peek`] shows and takes its offset.
+    #[inline]
+    pub fn pass(&mut self) -> Option<SourceOffset> {
+        let record = self.records.get_mut(self.next)?;
+        self.next += 1;
+        self.originals.next();
+        record.source_offset.take()
     }
 
     /// Takes the record that [`Self::peek`] shows, as the task gave it where that is kept.
     pub fn take(&mut self) -> Option<SourceRecord> {
-        let mut record = self.records.next()?;
+        let next = self.records.get_mut(self.next)?;
+        self.next += 1;
+        let hollow = SourceRecord {
+            record: ConnectRecord::new(TopicName::default(), None, Value::Null),
+            source_partition: None,
+            source_offset: None,
+        };
+        let mut record = std::mem::replace(next, hollow);
         if let Some(original) = self.originals.next() {
             record.record = original;
         }
@@ -256,7 +277,8 @@ impl SourceTransforms {
             records.truncate(kept);
         }
         Some(SourceBatch {
-            records: records.into_iter().peekable(),
+            records,
+            next: 0,
             originals: originals.into_iter(),
             dropped,
             failed,
