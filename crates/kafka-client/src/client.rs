@@ -31,7 +31,6 @@ pub use brokers::Lane;
 
 use brokers::{Brokers, Node};
 use refresh::Ask;
-pub(crate) use refresh::NEW_TOPIC_HASTE;
 
 /// A client of one cluster. Cheap to clone; the last clone closes all connections.
 #[derive(Clone)]

@@ -111,9 +111,6 @@ async fn ask_a_broker(
     }
 }
 
-/// How much sooner than `retry.backoff.ms` metadata is asked for again when a topic had no leader once.
-pub(crate) const NEW_TOPIC_HASTE: u32 = 5;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FromBootstrap {
     IfNeeded,
@@ -183,13 +180,10 @@ impl Refresher {
     /// When to ask. `None`: never, until somebody wants something.
     fn next_attempt(&self, known: &ClusterMetadata) -> Option<Instant> {
         let paced = self.last_attempt.map(|last| {
-            let delay = self
-                .backoff
-                .delay(self.failures.max(self.unsettled).saturating_sub(1));
-            match (self.failures, self.unsettled) {
-                // A topic that the question has created is there within milliseconds.
-                (0, 1) => last + delay / NEW_TOPIC_HASTE,
-                _ => last + delay,
+            last + match (self.failures, self.unsettled) {
+                (0, 0) => self.backoff.delay(0),
+                (0, unsettled) => self.backoff.hasty_delay(unsettled - 1),
+                (failures, unsettled) => self.backoff.delay(failures.max(unsettled) - 1),
             }
         });
         let paced = paced.unwrap_or_else(Instant::now);

@@ -39,7 +39,7 @@ use messages::{Action, Config, Event};
 use sender::{Sender, leaders_of};
 use state::State;
 
-use crate::client::{Client, NEW_TOPIC_HASTE, Refresh};
+use crate::client::{Client, Refresh};
 use crate::error::{ClientError, KafkaErrorCode};
 use crate::metadata::ClusterMetadata;
 use crate::settings::{Compression, ProducerSettings};
@@ -221,12 +221,7 @@ impl Producer {
             if is_there(&self.shared) {
                 return Ok(());
             }
-            let delay = match attempt {
-                // A topic that the question has created is there within milliseconds.
-                0 => backoff.delay(0) / NEW_TOPIC_HASTE,
-                later => backoff.delay(later),
-            };
-            let next = Instant::now() + delay;
+            let next = Instant::now() + backoff.hasty_delay(attempt);
             if next >= deadline {
                 break;
             }
