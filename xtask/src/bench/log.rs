@@ -94,8 +94,6 @@ pub struct Compaction {
     pub keys: u64,
     /// On the disk, before and after.
     pub bytes: (u64, u64),
-    /// From the first change on the disk to the last.
-    pub took: Duration,
     pub cpu_seconds: f64,
     /// The most that was resident, the producing included.
     pub resident_bytes: u64,
@@ -349,14 +347,13 @@ pub fn compact(plan: &Plan, site: &Site) -> Result<Compaction> {
     // It begins when the log looks the next time, and then the CPU time is that of compaction.
     let partition = dir.join("log");
     let (before, cpu_before) = (bytes_below(&partition)?, log.process.cpu_seconds()?);
-    let (waiting, mut first, mut last) = (Instant::now(), None, Instant::now());
+    let (waiting, mut last) = (Instant::now(), Instant::now());
     let mut bytes = before;
     loop {
         let now = bytes_below(&partition)?;
         if now != bytes {
             bytes = now;
             last = Instant::now();
-            first.get_or_insert(last);
         }
         let small = bytes < before / 2;
         if small && last.elapsed() > QUIET {
@@ -374,7 +371,6 @@ pub fn compact(plan: &Plan, site: &Site) -> Result<Compaction> {
         records,
         keys: COMPACTION_KEYS,
         bytes: (before, bytes),
-        took: last - first.context("nothing has changed")?,
         cpu_seconds: log.process.cpu_seconds()? - cpu_before,
         resident_bytes: log.process.peak_resident_bytes()?,
         left: newest_of_each_key(&mut wire, topic, records)?,
