@@ -37,6 +37,11 @@ impl TestOutput {
         child.wait()
     }
 
+    /// What comes next is of this suite, which is run without cargo.
+    pub fn begins(&mut self, suite: &str) {
+        self.suite = suite.to_owned();
+    }
+
     /// The lines that say that a test was skipped.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
