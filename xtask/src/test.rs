@@ -332,7 +332,8 @@ impl Session<'_> {
         let mut outcome = Outcome::Passed;
         for suite in self.suites_of(LOG_SUITES)? {
             println!("     Running {}", suite.display());
-            self.output.begins(&format!("{}, on our own log", suite.display()));
+            self.output
+                .begins(&format!("{}, on our own log", suite.display()));
             let mut command = Command::new(&suite);
             command
                 .env(BOOTSTRAP_ENV, bootstrap.as_str())
