@@ -102,17 +102,12 @@ impl Converter for StringConverter {
     #[inline]
     fn to_connect_data(
         &mut self,
-        _topic: &str,
+        topic: &str,
         bytes: Option<SharedSlice<'_>>,
     ) -> Result<SchemaAndValue> {
-        let value = match bytes {
-            Some(bytes) => Value::String(self.reads.decode(bytes)),
-            None => Value::Null,
-        };
-        Ok(SchemaAndValue {
-            schema: Some(Schema::OPTIONAL_STRING),
-            value,
-        })
+        let mut data = SchemaAndValue::NULL;
+        self.to_connect_data_with_headers(topic, &[], bytes, &mut data.schema, &mut data.value)?;
+        Ok(data)
     }
 
     #[inline]

@@ -2,13 +2,11 @@
 //!
 //! Never here: what a topic becomes.
 
+use connect_api::data::INTERNED_AFTER;
 use connect_api::{Result, TopicName};
 
 /// Topics kept. Most connectors have a few.
 const TOPICS_MAX: usize = 64;
-
-/// Records of one topic after which what it becomes is interned: names that are made of data must not fill the pool.
-const INTERNED_AFTER: u32 = 1000;
 
 /// What topics become; `K` is what else decides.
 pub struct Topics<K> {

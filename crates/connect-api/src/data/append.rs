@@ -4,11 +4,16 @@
 //! copies of up to 32 bytes without a call.
 //! Never here: other forms of numbers (`java_number`).
 
-const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
-    2021222324252627282930313233343536373839\
-    4041424344454647484950515253545556575859\
-    6061626364656667686970717273747576777879\
-    8081828384858687888990919293949596979899";
+/// 00 to 99.
+pub(super) const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut all = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        all[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    all
+};
 
 /// The longest: `-9223372036854775808`.
 const LENGTH_MAX: usize = 20;
@@ -113,8 +118,7 @@ unsafe fn write_digits(mut number: u64, mut end: *mut u8) {
 unsafe fn write_pair(pair: usize, to: *mut u8) {
     // SAFETY: as the caller promised.
     unsafe {
-        let digits = PAIRS.as_ptr().add(pair * 2).cast::<[u8; 2]>().read();
-        to.cast::<[u8; 2]>().write(digits);
+        to.cast::<[u8; 2]>().write(*TWO_DIGITS.get_unchecked(pair));
     }
 }
 

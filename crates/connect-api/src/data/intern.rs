@@ -10,6 +10,10 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+/// How often a thing that a topic's records bring must come before it is interned: what is made of data must not fill the
+/// pools.
+pub const INTERNED_AFTER: u32 = 1000;
+
 /// Schemas kept for ever.
 const SCHEMAS_MAX: usize = 4096;
 

@@ -31,6 +31,7 @@ pub mod values;
 pub use append::append_integer;
 pub use decimal::{Decimal, ParseDecimalError};
 pub use header::{Header, Headers};
+pub use intern::INTERNED_AFTER;
 pub use java_text::{append_java_text, java_text};
 pub use map::{Keys, Map, SPARE_FIELDS};
 pub use projector::project;

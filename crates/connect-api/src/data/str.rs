@@ -36,6 +36,9 @@ impl Clone for Str {
 }
 
 impl Str {
+    /// Bytes that lie in the value itself at most.
+    pub(super) const SHORT_MAX: usize = inline::LENGTH_MAX;
+
     /// The empty text.
     pub const fn new() -> Self {
         Self(Repr::Shared(Bytes::new()))
@@ -271,7 +274,7 @@ mod tests {
             assert_eq!(made.clone(), Str::from(text.clone()));
             assert_eq!(made.slice_ref(&made[length / 2..]), &text[length / 2..]);
             let inside = matches!(made.0, Repr::Inline(_));
-            assert_eq!(inside, length <= inline::LENGTH_MAX);
+            assert_eq!(inside, length <= Str::SHORT_MAX);
             assert_eq!(made.into_bytes(), text.as_bytes());
         }
     }

@@ -28,10 +28,12 @@ impl StrBuffer {
         if let Some(text) = Str::inline_ascii(&self.scratch) {
             return text;
         }
-        if let Some(text) = self.short_text() {
+        let length = self.scratch.len();
+        if length <= Str::SHORT_MAX
+            && let Some(text) = self.short_text()
+        {
             return text;
         }
-        let length = self.scratch.len();
         if self.shared.capacity() < length {
             self.shared = BytesMut::with_capacity(SHARED_BYTES.max(length));
         }
@@ -44,7 +46,7 @@ impl StrBuffer {
         Str::from_utf8_lossy(bytes)
     }
 
-    /// What is no ASCII, when it is text and short.
+    /// What is short and no ASCII, when it is text.
     #[cold]
     fn short_text(&self) -> Option<Str> {
         Str::short(std::str::from_utf8(&self.scratch).ok()?)

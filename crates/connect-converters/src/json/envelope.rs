@@ -12,7 +12,7 @@ use super::scan::{Scan, Scanner, SyntaxError};
 use super::shapes::Shapes;
 use super::typed::{Plan, TypedReader};
 use super::{Options, not_json};
-use connect_api::data::{Schema, SchemaAndValue, SharedSlice, Value};
+use connect_api::data::{INTERNED_AFTER, Schema, SchemaAndValue, SharedSlice, Value};
 use connect_api::{ConnectError, Result};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,9 +21,6 @@ use std::sync::Arc;
 const NOT_AN_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" fields \
     and may not contain additional fields. If you are trying to deserialize plain JSON data, set \
     schemas.enable=false in your converter configuration.";
-
-/// Records of one schema after which it is interned: a topic of ever new schemas must not fill the pool.
-const INTERNED_AFTER: u32 = 1000;
 
 /// Entries whose beginnings are compared with each record.
 const RECENT_MAX: usize = 4;

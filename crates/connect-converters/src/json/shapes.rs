@@ -9,7 +9,7 @@
 //! Never here: values.
 
 use super::lead::Lead;
-use connect_api::data::{Keys, Str, Value};
+use connect_api::data::{INTERNED_AFTER, Keys, Str, Value};
 use std::sync::Arc;
 
 /// Places in the tree. Beyond, nothing more is learned until it is cleared.
@@ -18,8 +18,6 @@ const NODES_MAX: usize = 4096;
 const FOLLOWERS_MAX: usize = 16;
 /// Members of an object that is learned.
 const DEPTH_MAX: usize = 512;
-/// Objects of one shape after which its keys are interned: a topic whose keys are data must not fill the pool.
-const INTERNED_AFTER: u32 = 1000;
 /// Objects without a known shape after which a full tree is cleared, in case the topic has changed.
 const STRANGERS_MAX: u32 = 1 << 16;
 

@@ -90,6 +90,21 @@ pub(super) struct Sorter<'a> {
     pub(super) order: u64,
 }
 
+/// What is asked in a request; the types of both requests have the same fields and nothing else in common.
+macro_rules! asked_in {
+    ($topics:expr) => {
+        $topics.iter().map(|topic| {
+            let asked = topic.partitions.iter().map(|partition| Asked {
+                partition: partition.partition_index,
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.committed_metadata.as_ref(),
+            });
+            (&topic.name.0, asked.collect())
+        })
+    };
+}
+
 impl Sorter<'_> {
     fn word(&self, topic: &str, asked: &Asked<'_>) -> Result<(), Code> {
         if !self.topics.contains_partition(topic, asked.partition) {
@@ -135,27 +150,11 @@ impl Sorter<'_> {
     }
 
     pub(super) fn sort_commit(&self, request: &[OffsetCommitRequestTopic]) -> Sorted {
-        self.sort(request.iter().map(|topic| {
-            let asked = topic.partitions.iter().map(|partition| Asked {
-                partition: partition.partition_index,
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.as_ref(),
-            });
-            (&topic.name.0, asked.collect())
-        }))
+        self.sort(asked_in!(request))
     }
 
     pub(super) fn sort_txn_commit(&self, request: &[TxnOffsetCommitRequestTopic]) -> Sorted {
-        self.sort(request.iter().map(|topic| {
-            let asked = topic.partitions.iter().map(|partition| Asked {
-                partition: partition.partition_index,
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.as_ref(),
-            });
-            (&topic.name.0, asked.collect())
-        }))
+        self.sort(asked_in!(request))
     }
 }
 

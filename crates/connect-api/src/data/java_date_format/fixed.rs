@@ -4,6 +4,7 @@
 //! Never here: years beyond four digits, which the caller writes the general way.
 
 use super::{Item, Letter};
+use crate::data::append::TWO_DIGITS;
 use crate::data::calendar::CivilTime;
 
 /// The text with zeros for digits, and where which digits go.
@@ -90,14 +91,3 @@ impl Template {
 fn put<const N: usize>(text: &mut [u8], at: usize, digits: [u8; N]) {
     text[at..at + N].copy_from_slice(&digits);
 }
-
-/// 00 to 99.
-const TWO_DIGITS: [[u8; 2]; 100] = {
-    let mut all = [[0; 2]; 100];
-    let mut number = 0;
-    while number < 100 {
-        all[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
-        number += 1;
-    }
-    all
-};
